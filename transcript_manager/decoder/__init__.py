@@ -1,0 +1,1 @@
+"""Decoding: models, and whisper.cpp through pywhispercpp. Knows no ROS."""

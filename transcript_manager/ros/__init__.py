@@ -1,0 +1,1 @@
+"""The thin ROS layer: nodes, parameters, conversions, QoS."""
