@@ -88,6 +88,13 @@ def get_requires_for_build_wheel(config_settings=None) -> list[str]:
     return [*build.get_requires_for_build_wheel(config_settings), *ours]
 
 
+def prepare_metadata_for_build_wheel(metadata_directory, config_settings=None) -> str:
+    """Write the metadata without building (PEP 517)."""
+    from scikit_build_core import build
+
+    return build.prepare_metadata_for_build_wheel(metadata_directory, config_settings)
+
+
 def build_wheel(wheel_directory, config_settings=None, metadata_directory=None) -> str:
     """Build the wheel: messages, modules, launch files, model (PEP 517)."""
     from scikit_build_core import build

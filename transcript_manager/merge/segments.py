@@ -1,0 +1,101 @@
+"""What the transcript hands out: words and segments as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from transcript_manager.merge.slot import Slot
+
+
+class WordState(IntEnum):
+    """State of a word; the numbers are those of TranscriptWord.msg."""
+
+    TENTATIVE = 0
+    STABLE = 1
+    FROZEN = 2
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptWord:
+    """One word, or the punctuation behind one."""
+
+    text: str
+    """Concatenated with its neighbours it gives the transcript; begins with its space."""
+    probability: float
+    occurrences: int
+    state: WordState
+    start_s: float
+    end_s: float
+    conflicts: tuple[tuple[str, int], ...] = ()
+    """(text, occurrences) of what else was heard here, most frequent first."""
+    is_punctuation: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptSegment:
+    """A stretch of the transcript; its words are in order of speech."""
+
+    index: int
+    words: tuple[TranscriptWord, ...]
+
+    @property
+    def text(self) -> str:
+        """The words' texts, concatenated."""
+        return ''.join(w.text for w in self.words)
+
+    @property
+    def start_s(self) -> float:
+        """Start of the first word [s]."""
+        return self.words[0].start_s
+
+    @property
+    def end_s(self) -> float:
+        """End of the last word [s]."""
+        return self.words[-1].end_s
+
+
+MAX_CONFLICTS = 8
+"""Of one word, in what is handed out: messages stay bounded however long windows disagree."""
+
+
+def words_of(slot: Slot, *, frozen: bool, not_before_s: float) -> list[TranscriptWord]:
+    """
+    Render one slot: its word, and its closing punctuation as an entry of its own.
+
+    The punctuation is separate because it settles later than its word, and a stable word must
+    not change.
+
+    :param not_before_s: the start of the word before it [s]; averaged times stay in order
+    """
+    start_s = max(slot.start_s, not_before_s)
+    end_s = max(slot.end_s, start_s)
+    state = WordState.STABLE if slot.stable else WordState.TENTATIVE
+    leader = slot.leader
+    words = [
+        TranscriptWord(
+            text=leader.text,
+            probability=leader.probability,
+            occurrences=leader.occurrences,
+            state=WordState.FROZEN if frozen else state,
+            start_s=start_s,
+            end_s=end_s,
+            conflicts=tuple((c.text, c.occurrences) for c in slot.conflicts[:MAX_CONFLICTS]),
+        )
+    ]
+    suffix = slot.shown_suffix()
+    if suffix:
+        if slot.suffix is None:
+            state = WordState.TENTATIVE
+        words.append(
+            TranscriptWord(
+                text=suffix,
+                probability=leader.probability,
+                occurrences=leader.occurrences,
+                state=WordState.FROZEN if frozen else state,
+                start_s=end_s,
+                end_s=end_s,
+                is_punctuation=True,
+            )
+        )
+    return words
