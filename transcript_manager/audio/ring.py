@@ -22,7 +22,7 @@ class Window:
     first_sample: int
     """Index of ``samples[0]`` in the stream."""
     samples: np.ndarray
-    """int16, shape (n_samples,), mono; may be empty only at the end of the stream."""
+    """int16, shape (n_samples,), mono; empty only if the stream ended without any."""
     end_of_stream: bool
     """True: nothing follows."""
 
@@ -91,15 +91,12 @@ class AudioRing:
 
     def finish(self) -> Window:
         """
-        End the stream and return its last window.
+        End the stream and return its last window, the last ``window_s`` seconds once more.
 
-        The window holds the last ``window_s`` seconds again; it has no samples when the previous
-        window already reached the end, so that no audio is decoded twice.
+        It carries the samples even where the previous window reached as far: the previous one may
+        have been overtaken on its way, and the last words must not depend on it.
         """
         self._ended = True
-        if self._pushed_samples % self._hop_samples == 0:
-            empty = np.zeros(0, dtype=np.int16)
-            return Window(self._pushed_samples, empty, end_of_stream=True)
         return self._window(end_of_stream=True)
 
     def _store(self, samples: np.ndarray) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -55,21 +56,32 @@ class TranscriptSegment:
         return self.words[-1].end_s
 
 
+def split_text(segments: Iterable[TranscriptSegment]) -> tuple[str, str]:
+    """Concatenate the stable and the tentative texts of active segments."""
+    stable, tentative = '', ''
+    for segment in segments:
+        for word in segment.words:
+            if word.state is WordState.TENTATIVE:
+                tentative += word.text
+            else:
+                stable += word.text
+    return stable, tentative
+
+
 MAX_CONFLICTS = 8
 """Of one word, in what is handed out: messages stay bounded however long windows disagree."""
 
 
-def words_of(slot: Slot, *, frozen: bool, not_before_s: float) -> list[TranscriptWord]:
+def words_of(slot: Slot, *, frozen: bool, start_s: float, end_s: float) -> list[TranscriptWord]:
     """
     Render one slot: its word, and its closing punctuation as an entry of its own.
 
     The punctuation is separate because it settles later than its word, and a stable word must
     not change.
 
-    :param not_before_s: the start of the word before it [s]; averaged times stay in order
+    :param start_s: start of the word as it is handed out [s]
+    :param end_s: end of the word as it is handed out [s]
     """
-    start_s = max(slot.start_s, not_before_s)
-    end_s = max(slot.end_s, start_s)
     state = WordState.STABLE if slot.stable else WordState.TENTATIVE
     leader = slot.leader
     words = [

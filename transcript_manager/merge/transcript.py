@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from transcript_manager.errors import ParameterError
 from transcript_manager.merge.align import align
 from transcript_manager.merge.decode import Decode
-from transcript_manager.merge.segments import TranscriptSegment, words_of, WordState
+from transcript_manager.merge.segments import TranscriptSegment, words_of
 from transcript_manager.merge.slot import Slot
 from transcript_manager.merge.words import fuse, HeardWord
 
@@ -84,6 +84,7 @@ class Transcript:
         self._merged_end_s = float('-inf')
         self._frozen_end_s = float('-inf')
         self._stream_start_s: float | None = None
+        self._last_stream_end: tuple[float, float] | None = None
         self._windows: deque[tuple[float, float]] = deque(maxlen=64)  # (start, end) merged [s]
         self.frozen_count = 0
         """Segments frozen so far."""
@@ -92,7 +93,7 @@ class Transcript:
 
     @property
     def merged_end_s(self) -> float:
-        """End of the audio merged so far [s]; -inf before the first merge."""
+        """End of the audio merged so far [s]; -inf before a stream's first merge."""
         return self._merged_end_s
 
     def merge(self, decode: Decode) -> MergeResult:
@@ -103,7 +104,8 @@ class Transcript:
         is ignored, unless it ends the stream; then what is left is flushed.
         """
         is_new = decode.end_s > self._merged_end_s and decode.duration_s > 0
-        if not is_new and not decode.end_of_stream:
+        is_repeated_end = (decode.start_s, decode.end_s) == self._last_stream_end
+        if is_repeated_end or not (is_new or decode.end_of_stream):
             self.ignored_windows += 1
             return MergeResult('', ())
         stable_text = ''
@@ -121,28 +123,28 @@ class Transcript:
             text, rest = self.flush()
             stable_text += text
             frozen += rest
+            self._last_stream_end = (decode.start_s, decode.end_s)
         return MergeResult(stable_text, tuple(frozen))
 
     def flush(self) -> tuple[str, list[TranscriptSegment]]:
-        """Make everything final: the stream has ended. Returns the new stable text and segments."""
+        """
+        Make everything final: the stream has ended.
+
+        What is merged next belongs to a new stream, whose times may start anywhere.
+
+        :returns: the new stable text and the segments frozen
+        """
         text = self._promote(float('inf'))
         more, frozen = self._freeze(float('inf'))
+        self._merged_end_s = self._frozen_end_s = float('-inf')
+        self._stream_start_s = None
+        self._windows.clear()
         return text + more, frozen
 
     def active(self) -> list[TranscriptSegment]:
         """Return the segments that are not frozen, with what is shown of them."""
         shown = [s for k, s in enumerate(self._slots) if k < self._stable_count or s.is_heard]
-        segments = []
-        for group in _split_segments(shown):
-            segments.append(self._render(group, self.frozen_count + len(segments), frozen=False))
-        return segments
-
-    def active_text(self) -> tuple[str, str]:
-        """Return the stable and the tentative text of the active part."""
-        words = [w for segment in self.active() for w in segment.words]
-        stable = ''.join(w.text for w in words if w.state is not WordState.TENTATIVE)
-        tentative = ''.join(w.text for w in words if w.state is WordState.TENTATIVE)
-        return stable, tentative
+        return self._render(shown, frozen=False)
 
     # -- voting --------------------------------------------------------------------------------
 
@@ -283,22 +285,29 @@ class Transcript:
         if stop == 0:
             return text, []
         text += self._close(self._slots[stop - 1])
-        frozen = []
-        for group in _split_segments(self._slots[:stop]):
-            frozen.append(self._render(group, self.frozen_count, frozen=True))
-            self.frozen_count += 1
+        frozen = self._render(self._slots[:stop], frozen=True)
+        self.frozen_count += len(frozen)
         self._frozen_end_s = max(self._frozen_end_s, frozen[-1].end_s)
         del self._slots[:stop]
         self._stable_count -= stop
         return text, frozen
 
-    def _render(self, slots: list[Slot], index: int, *, frozen: bool) -> TranscriptSegment:
-        words = []
+    def _render(self, slots: list[Slot], *, frozen: bool) -> list[TranscriptSegment]:
+        """Turn slots into segments; averaged times that overlap are cut to stay in order."""
+        segments = []
         at_s = self._frozen_end_s
-        for slot in slots:
-            words += words_of(slot, frozen=frozen, not_before_s=at_s)
-            at_s = words[-1].start_s
-        return TranscriptSegment(index, tuple(words))
+        following = iter([*slots[1:], None])
+        for group in _split_segments(slots):
+            words = []
+            for slot, after in zip(group, following):  # noqa: B905 - following runs across groups
+                start_s = max(slot.start_s, at_s)
+                end_s = max(slot.end_s, start_s)
+                if after is not None:
+                    end_s = min(end_s, max(after.start_s, start_s))
+                words += words_of(slot, frozen=frozen, start_s=start_s, end_s=end_s)
+                at_s = end_s
+            segments.append(TranscriptSegment(self.frozen_count + len(segments), tuple(words)))
+        return segments
 
 
 def _split_segments(slots: list[Slot]) -> Iterator[list[Slot]]:

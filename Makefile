@@ -1,0 +1,49 @@
+# Everything sets itself up in .venv from PyPI; nothing else on the machine is touched.
+#   make demo    transcribe the bundled speech, live
+#   make test    build the package in every supported way and run all tests
+#   make bench   measure what the package costs
+# Choose the ROS distribution with ROS=jazzy (the default) or ROS=kilted.
+
+ROS ?= jazzy
+PYTHON ?= python3
+VENV := .venv$(if $(filter-out jazzy,$(ROS)),-$(ROS))
+BIN := $(VENV)/bin
+
+# Nothing leaves the machine, and no ROS graph of the machine is disturbed.
+export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+export ROS_DOMAIN_ID ?= 87
+export ROS_DISTRO := $(ROS)
+
+SOURCES := CMakeLists.txt package.xml pyproject.toml setup.py \
+  $(shell find transcript_manager msg scripts config launch demo -type f -not -name '*.pyc')
+
+.PHONY: build demo test bench lint clean
+
+build: $(VENV)/installed
+
+$(VENV)/ready: requirements/ros-$(ROS).txt requirements/build-$(ROS).txt requirements/test.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed, this is " + sys.version)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet -r requirements/ros-$(ROS).txt \
+	  -r requirements/build-$(ROS).txt -r requirements/test.txt
+	touch $@
+
+$(VENV)/installed: $(VENV)/ready $(SOURCES)
+	$(BIN)/python -m pip install --quiet --no-build-isolation .
+	touch $@
+
+demo: build
+	$(BIN)/transcript run --audio demo/demo.flac --model demo --timestamps
+
+test: build
+	$(BIN)/python -m pytest test
+
+bench: build
+	$(BIN)/python bench/overhead.py
+
+lint: build
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+clean:
+	rm -rf .venv .venv-* build install log .pytest_cache .hypothesis

@@ -1,0 +1,94 @@
+"""
+Transcribe a microphone (or a sound file) with the three nodes, each in a process of its own.
+
+ros2 launch transcript_manager transcribe.launch.py
+ros2 launch transcript_manager transcribe.launch.py model:=small.en device:=USB namespace:=robot1
+"""
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import Node, SetParameter
+from launch_ros.substitutions import FindPackageShare
+
+RESPAWN_DELAY_S = 2.0
+
+# Arguments that set a parameter of a node. Empty: what params_file says.
+PARAMETER_ARGUMENTS = {
+    'transcript_manager': {},
+    'whisper': {
+        'model': '"demo" (the bundled toy model), an official name such as "tiny.en" or "base" '
+        '(fetched once), or the path of a ggml model file',
+        'language': 'spoken language, ISO 639-1, or "auto"',
+    },
+    'audio_ring': {
+        'source': '"microphone", or the path of a sound file',
+        'device': 'microphone: name, part of a name or index',
+        'pace': 'of a sound file: "realtime", or "lockstep" with the decoder',
+    },
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Describe the three nodes; each is started again when it dies."""
+    share = FindPackageShare('transcript_manager')
+    arguments = [
+        DeclareLaunchArgument(
+            name, default_value='', description=f'{description}; empty: as in params_file'
+        )
+        for descriptions in PARAMETER_ARGUMENTS.values()
+        for name, description in descriptions.items()
+    ]
+    return LaunchDescription(
+        [
+            *arguments,
+            DeclareLaunchArgument(
+                'params_file',
+                default_value=PathJoinSubstitution([share, 'config', 'transcript_manager.yaml']),
+                description='YAML file of node parameters',
+            ),
+            DeclareLaunchArgument(
+                'namespace',
+                default_value='',
+                description='namespace of the nodes and their topics, e.g. the robot\'s name',
+            ),
+            DeclareLaunchArgument(
+                'log_level',
+                default_value='info',
+                choices=['debug', 'info', 'warn', 'error', 'fatal'],
+                description='severity from which on the nodes log',
+            ),
+            DeclareLaunchArgument(
+                'use_sim_time',
+                default_value='false',
+                choices=['true', 'false'],
+                description='true: take time from /clock',
+            ),
+            SetParameter('use_sim_time', LaunchConfiguration('use_sim_time')),
+            OpaqueFunction(function=_nodes),
+        ]
+    )
+
+
+def _nodes(context: LaunchContext) -> list[Node]:
+    def value(name: str) -> str:
+        return LaunchConfiguration(name).perform(context)
+
+    nodes = []
+    for executable, names in PARAMETER_ARGUMENTS.items():
+        given = {name: value(name) for name in names if value(name)}
+        nodes.append(
+            Node(
+                package='transcript_manager',
+                executable=executable,
+                name=executable,
+                namespace=value('namespace'),
+                # The last one wins: an argument over the file.
+                parameters=[value('params_file'), given] if given else [value('params_file')],
+                arguments=['--ros-args', '--log-level', value('log_level')],
+                output='screen',
+                respawn=True,
+                respawn_delay=RESPAWN_DELAY_S,
+            )
+        )
+    return nodes

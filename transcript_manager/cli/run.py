@@ -1,0 +1,229 @@
+"""`transcript run`: the three nodes in one process, over their real topics."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+import sys
+import time
+
+from rclpy.logging import LoggingSeverity
+from rclpy.parameter import Parameter
+
+from transcript_manager import result
+from transcript_manager.audio.files import FileSource
+from transcript_manager.cli.models import progress_bar
+from transcript_manager.cli.view import choose_view, View
+from transcript_manager.decoder import models
+from transcript_manager.errors import ParameterError, TranscriptManagerError
+from transcript_manager.ros import parameters
+from transcript_manager.ros.audio_ring_node import AudioRingNode
+from transcript_manager.ros.conversions import NS_PER_S
+from transcript_manager.ros.listener import to_result, to_result_segment, TranscriptListener
+from transcript_manager.ros.process import Process
+from transcript_manager.ros.transcript_node import TranscriptNode
+from transcript_manager.ros.whisper_node import WhisperNode
+
+EXIT_OK = 0
+EXIT_INTERRUPTED = 130
+_POLL_S = 0.1
+_FLUSH_TIMEOUT_S = 30.0
+"""After the end is asked for, the last decode may take this long."""
+
+
+def add_parser(commands) -> None:
+    """Add the sub-command."""
+    parser = commands.add_parser(
+        'run',
+        help='transcribe a sound file or the microphone',
+        description=(
+            'Run the audio ring, whisper.cpp and the transcript manager in one process, over '
+            'their real ROS topics; other nodes can subscribe meanwhile. The result goes to '
+            'standard output, everything else to standard error.'
+        ),
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument('--audio', metavar='FILE', help='a sound file of any common format')
+    source.add_argument(
+        '--mic',
+        metavar='NAME',
+        nargs='?',
+        const='',
+        help='the microphone: name, part of a name or index; the default one without NAME',
+    )
+    pace = parser.add_mutually_exclusive_group()
+    pace.add_argument(
+        '--realtime', action='store_true', help='play the file as it was recorded (the default)'
+    )
+    pace.add_argument(
+        '--fast', action='store_true', help='as fast as the machine goes; no window is skipped'
+    )
+    parser.add_argument(
+        '--model',
+        default='base.en',
+        metavar='NAME|PATH',
+        help='"demo", an official name (see `transcript models`) or a ggml file (%(default)s)',
+    )
+    parser.add_argument('--language', metavar='CODE', help='ISO 639-1 code or "auto" (en)')
+    parser.add_argument('--threads', type=int, metavar='N', help='of whisper.cpp (0: automatic)')
+    parser.add_argument('--window', type=float, metavar='S', help='window length [s] (10)')
+    parser.add_argument('--hop', type=float, metavar='S', help='time between windows [s] (1)')
+    parser.add_argument('--namespace', default='', help='ROS namespace of the nodes and topics')
+    parser.add_argument('--format', choices=('text', 'json'), default='text', help='(%(default)s)')
+    parser.add_argument(
+        '--timestamps', action='store_true', help='put times in front of the lines of text'
+    )
+    parser.add_argument('-o', '--output', metavar='FILE', help='write the result to FILE')
+    parser.add_argument('-q', '--quiet', action='store_true', help='show no progress')
+    parser.add_argument('-v', '--verbose', action='store_true', help="show the nodes' log")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the sub-command; returns the exit code."""
+    _check(args)
+    with progress_bar() as progress:
+        model = models.resolve(args.model, progress=progress)
+    with Process() as process:
+        return _Session(args, process, str(model.path)).run()
+
+
+def _check(args: argparse.Namespace) -> None:
+    """Refuse what cannot work before anything is loaded."""
+    if args.mic is not None and args.fast:
+        raise ParameterError('--fast is for sound files: a microphone gives no audio faster')
+    if args.timestamps and args.format != 'text':
+        raise ParameterError('--timestamps is for --format text; json has all times in it')
+    if args.audio is not None:
+        FileSource(args.audio).close()
+    if args.output is not None:
+        target = Path(args.output)
+        folder = target.parent
+        if target.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+            raise ParameterError(f'cannot write {target}: not a file in a writable folder')
+
+
+class _Session:
+    """One run: the graph, the view on it, and the result at its end."""
+
+    def __init__(self, args: argparse.Namespace, process: Process, model: str) -> None:
+        self._args = args
+        self._process = process
+        namespace = args.namespace
+        level = LoggingSeverity.INFO if args.verbose else LoggingSeverity.WARN
+
+        def add(factory, values: dict[str, object]):
+            overrides = [Parameter(k, value=v) for k, v in values.items() if v is not None]
+            node = process.add(
+                lambda: factory(namespace=namespace, parameter_overrides=overrides)
+            )
+            node.get_logger().set_level(level)
+            return node
+
+        self._listener: TranscriptListener = add(TranscriptListener, {})
+        add(TranscriptNode, {})
+        self._whisper: WhisperNode = add(
+            WhisperNode, {'model': model, 'threads': args.threads, 'language': args.language}
+        )
+        process.spin()
+        pace = parameters.LOCKSTEP if args.fast else parameters.REALTIME
+        # Last: a microphone's first words find the model loaded.
+        self._ring: AudioRingNode = add(
+            AudioRingNode,
+            {
+                'source': args.audio if args.audio is not None else parameters.MICROPHONE,
+                'device': args.mic,
+                'pace': pace,
+                'window_s': args.window,
+                'hop_s': args.hop,
+            },
+        )
+
+    def run(self) -> int:
+        text_on_stdout = self._args.format == 'text' and self._args.output is None
+        view, view_prints_result = choose_view(
+            stdout=sys.stdout,
+            stderr=sys.stderr,
+            result_on_stdout=text_on_stdout,
+            duration_s=self._ring.duration_s,
+            quiet=self._args.quiet,
+        )
+        streams_lines = text_on_stdout and not view_prints_result
+        with view:
+            is_complete = self._follow(view, streams_lines)
+        final = to_result(self._listener.snapshot(), start_ns=self._start_ns())
+        if not text_on_stdout:
+            self._write(final)
+        if not self._args.quiet:
+            self._summarise(final)
+        if is_complete and (self._args.mic is not None or not self._process.interrupted):
+            return EXIT_OK
+        return EXIT_INTERRUPTED
+
+    def _start_ns(self) -> int:
+        return self._ring.stream_start_ns or 0
+
+    def _follow(self, view: View, streams_lines: bool) -> bool:
+        """Show the session until it is complete; False if its end had to be given up."""
+        shown = 0
+        revision = 0
+        give_up_s: float | None = None
+        while True:
+            with self._listener.changed:
+                self._listener.changed.wait(_POLL_S)
+            if self._process.failure is not None:
+                raise self._process.failure
+            snapshot = self._listener.snapshot()
+            start_ns = self._start_ns()
+            for message in snapshot.segments[shown:]:
+                segment = to_result_segment(message, start_ns=start_ns)
+                view.segment(segment)
+                if streams_lines:
+                    line = result.text_line(segment, timestamps=self._args.timestamps)
+                    print(line, flush=True)
+                shown += 1
+            if snapshot.revision != revision:
+                revision = snapshot.revision
+                view.update(snapshot, (snapshot.position_ns - start_ns) / NS_PER_S)
+            if snapshot.is_complete:
+                return True
+            if self._process.finished.is_set():
+                if give_up_s is None:  # a signal: what was heard so far is the result
+                    give_up_s = time.monotonic() + _FLUSH_TIMEOUT_S
+                    self._process.finished.clear()
+                    self._ring.end_stream()
+                else:  # a second one
+                    return False
+            if give_up_s is not None and time.monotonic() > give_up_s:
+                return False
+
+    def _write(self, final: result.Result) -> None:
+        text = (
+            result.to_json(final)
+            if self._args.format == 'json'
+            else result.to_text(final, timestamps=self._args.timestamps)
+        )
+        if self._args.output is None:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+            return
+        # Written beside the target and moved there: a reader never sees half a file.
+        target = Path(self._args.output)
+        part = target.with_name(f'.{target.name}.{os.getpid()}.part')
+        try:
+            part.write_text(text, encoding='utf-8')
+            part.replace(target)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise TranscriptManagerError(f'cannot write {target}: {error.strerror}') from error
+
+    def _summarise(self, final: result.Result) -> None:
+        whisper = self._whisper
+        words = sum(len(s.words) for s in final.segments)
+        per_window_ms = 1000 * whisper.busy_s / max(1, whisper.decoded_windows)
+        print(
+            f'{words} words in {len(final.segments)} segments; {whisper.decoded_windows} windows '
+            f'decoded at {per_window_ms:.0f} ms, {whisper.skipped_windows} skipped',
+            file=sys.stderr,
+        )

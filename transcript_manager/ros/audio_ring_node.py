@@ -1,0 +1,153 @@
+"""
+The audio ring as a node: a sound file or a microphone in, overlapping windows out.
+
+ROS API
+
+* publishes ``audio_window`` (transcript_manager/AudioWindow), once per ``hop_s``
+* subscribes ``tokens`` (transcript_manager/WhisperTokens), with ``pace`` "lockstep" only
+* parameters: ``AUDIO_RING`` of parameters.py
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from transcript_manager import msg
+from transcript_manager.audio.files import FileSource
+from transcript_manager.audio.microphone import Microphone
+from transcript_manager.audio.ring import AudioRing, Window
+from transcript_manager.audio.source import AudioSource
+from transcript_manager.ros import parameters, qos
+from transcript_manager.ros.conversions import NS_PER_MS, NS_PER_S, to_ns, window_to_msg
+from transcript_manager.ros.process import run_node, WorkerNode
+
+_POLL_S = 0.05
+_LOCKSTEP_RETRY_S = 10.0
+"""A window without an answer is sent again: its decoder may have been restarted."""
+
+
+class AudioRingNode(WorkerNode):
+    """Feed the ring from a source and publish its windows."""
+
+    def __init__(self, **options) -> None:
+        super().__init__('audio_ring', **options)
+        values = parameters.declare(self, parameters.AUDIO_RING)
+        self._sample_rate_hz = values['sample_rate']
+        self._frame_id = values['frame_id']
+        self._is_file = values['source'] != parameters.MICROPHONE
+        self._lockstep = self._is_file and values['pace'] == parameters.LOCKSTEP
+        self._waits = self._is_file and values['wait_for_subscriber']
+        self._ring = AudioRing(
+            sample_rate_hz=self._sample_rate_hz,
+            window_s=values['window_s'],
+            hop_s=values['hop_s'],
+        )
+        self._source: AudioSource = (
+            FileSource(values['source'], sample_rate_hz=self._sample_rate_hz)
+            if self._is_file
+            else Microphone(values['device'], sample_rate_hz=self._sample_rate_hz)
+        )
+        self.duration_s = self._source.duration_s
+        """Length of the source [s]; None for a microphone."""
+        self.stream_start_ns: int | None = None
+        """Capture time of sample 0 [ns]; None before the first sample."""
+        self._ending = threading.Event()
+        self._answered_end_ns = 0
+        self._answer = threading.Condition()
+        self._publisher = self.create_publisher(
+            msg.AudioWindow, 'audio_window', qos.AUDIO_WINDOW
+        )
+        if self._lockstep:
+            self.create_subscription(msg.WhisperTokens, 'tokens', self._on_tokens, qos.TOKENS)
+        self.get_logger().info(f'listening to {self._source.name}')
+        self.start_worker(self._work)
+
+    def end_stream(self) -> None:
+        """End the stream here: the last window goes out as if the source had ended."""
+        self._ending.set()
+
+    def _work(self) -> None:
+        with self._source:
+            if self._waits:
+                self._wait_for_subscriber()
+            started_s = time.monotonic()
+            while not self.stopping.is_set():
+                block = self._source.read(timeout_s=_POLL_S)
+                if block is None or self._ending.is_set():
+                    break
+                for window in self._ring.push(block):
+                    self._publish(window, started_s)
+                    if self.stopping.is_set():
+                        return
+            if self.stopping.is_set():
+                return
+            self._publish(self._ring.finish(), started_s)
+            length_s = self._ring.pushed_samples / self._sample_rate_hz
+            self.get_logger().info(f'{self._source.name} ended after {length_s:.1f} s')
+
+    def _wait_for_subscriber(self) -> None:
+        """Lose no window to a decoder that is still loading its model."""
+        told = False
+        waited_s = 0.0
+        while not self.stopping.is_set():
+            decoders = self._publisher.get_subscription_count()
+            if decoders and (not self._lockstep or self.count_publishers('tokens')):
+                return
+            if waited_s > 2.0 and not told:
+                self.get_logger().info('waiting for a whisper node on audio_window')
+                told = True
+            self.stopping.wait(_POLL_S)
+            waited_s += _POLL_S
+
+    def _publish(self, window: Window, started_s: float) -> None:
+        if self.stream_start_ns is None:
+            self.stream_start_ns = self._first_stamp_ns(window)
+        message = window_to_msg(
+            window,
+            sample_rate_hz=self._sample_rate_hz,
+            stream_start_ns=self.stream_start_ns,
+            frame_id=self._frame_id,
+        )
+        if self._is_file and not self._lockstep:
+            due_s = started_s + window.end_sample / self._sample_rate_hz
+            if self.stopping.wait(max(0.0, due_s - time.monotonic())):
+                return
+        self._publisher.publish(message)
+        if self._lockstep:
+            self._wait_for_answer(message, window)
+
+    def _first_stamp_ns(self, window: Window) -> int:
+        captured_s = getattr(self._source, 'start_time_s', None)
+        uses_sim_time = self.get_parameter('use_sim_time').value
+        if captured_s is not None and not uses_sim_time:
+            return int(captured_s * NS_PER_S)
+        now_ns = self.get_clock().now().nanoseconds
+        if self._is_file:
+            return now_ns
+        return max(0, now_ns - window.end_sample * NS_PER_S // self._sample_rate_hz)
+
+    def _on_tokens(self, message: msg.WhisperTokens) -> None:
+        end_ns = to_ns(message.header.stamp) + message.window_ms * NS_PER_MS
+        with self._answer:
+            self._answered_end_ns = max(self._answered_end_ns, end_ns)
+            self._answer.notify()
+
+    def _wait_for_answer(self, message: msg.AudioWindow, window: Window) -> None:
+        # Half a millisecond less: the answer's length is in whole milliseconds.
+        end_ns = (
+            self.stream_start_ns + window.end_sample * NS_PER_S // self._sample_rate_hz - 500_000
+        )
+        sent_s = time.monotonic()
+        with self._answer:
+            while self._answered_end_ns < end_ns and not self.stopping.is_set():
+                self._answer.wait(_POLL_S)
+                if time.monotonic() - sent_s > _LOCKSTEP_RETRY_S:
+                    self.get_logger().warning('no tokens for a window, sending it again')
+                    self._publisher.publish(message)
+                    sent_s = time.monotonic()
+
+
+def main() -> int:
+    """Entry point of ``ros2 run transcript_manager audio_ring``."""
+    return run_node('audio_ring', AudioRingNode)

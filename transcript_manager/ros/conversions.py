@@ -1,0 +1,139 @@
+"""Between messages and values: pure functions, the only place where ROS time meets stream time."""
+
+from __future__ import annotations
+
+import array
+
+from builtin_interfaces.msg import Duration, Time
+import numpy as np
+
+from transcript_manager import msg
+from transcript_manager.audio.ring import Window
+from transcript_manager.decoder.engine import EngineSegment
+from transcript_manager.merge.decode import Decode, DecodedSegment, Token, UNKNOWN_S
+from transcript_manager.merge.segments import TranscriptSegment, TranscriptWord
+
+NS_PER_S = 1_000_000_000
+NS_PER_MS = 1_000_000
+_MAX_INT32 = 2**31 - 1
+
+
+def to_ns(stamp: Time) -> int:
+    """Convert a message's time to nanoseconds."""
+    return stamp.sec * NS_PER_S + stamp.nanosec
+
+
+def to_time(ns: int) -> Time:
+    """Convert nanoseconds to a message's time; what the message cannot hold is clipped."""
+    sec, nanosec = divmod(ns, NS_PER_S)
+    if sec > _MAX_INT32:
+        return Time(sec=_MAX_INT32, nanosec=NS_PER_S - 1)
+    return Time(sec=max(sec, -_MAX_INT32 - 1), nanosec=nanosec)
+
+
+def to_duration(ns: int) -> Duration:
+    """Convert nanoseconds to a message's duration."""
+    time = to_time(ns)
+    return Duration(sec=time.sec, nanosec=time.nanosec)
+
+
+def window_to_msg(
+    window: Window, *, sample_rate_hz: int, stream_start_ns: int, frame_id: str
+) -> msg.AudioWindow:
+    """Convert a window; ``stream_start_ns`` is the capture time of the stream's sample 0."""
+    message = msg.AudioWindow()
+    message.header.stamp = to_time(
+        stream_start_ns + window.first_sample * NS_PER_S // sample_rate_hz
+    )
+    message.header.frame_id = frame_id
+    message.sample_rate = sample_rate_hz
+    message.first_sample = window.first_sample
+    # An array is taken over as it is; a list would be checked number by number, 30 times slower.
+    message.samples = array.array('h', window.samples.tobytes())
+    message.end_of_stream = window.end_of_stream
+    return message
+
+
+def msg_to_samples(message: msg.AudioWindow) -> np.ndarray:
+    """Return a window's samples: int16, shape (n,), mono."""
+    return np.frombuffer(message.samples, dtype=np.int16)
+
+
+def window_ms(message: msg.AudioWindow) -> int:
+    """Length of a window [ms]."""
+    return round(len(message.samples) * 1000 / message.sample_rate)
+
+
+def segment_to_msg(segment: EngineSegment) -> msg.WhisperSegment:
+    """Convert one decoded segment."""
+    return msg.WhisperSegment(
+        start_ms=segment.start_ms,
+        end_ms=segment.end_ms,
+        tokens=[
+            msg.WhisperToken(
+                id=t.id,
+                text=t.text,
+                probability=t.probability,
+                start_ms=t.start_ms,
+                end_ms=t.end_ms,
+            )
+            for t in segment.tokens
+        ],
+    )
+
+
+def msg_to_decode(message: msg.WhisperTokens, *, origin_ns: int) -> Decode:
+    """Convert a decode; its times then count in seconds from ``origin_ns``."""
+    start_s = (to_ns(message.header.stamp) - origin_ns) / NS_PER_S
+    return Decode(
+        start_s=start_s,
+        duration_s=message.window_ms / 1000,
+        end_of_stream=message.end_of_stream,
+        segments=tuple(
+            DecodedSegment(
+                start_s=start_s + segment.start_ms / 1000,
+                end_s=start_s + segment.end_ms / 1000,
+                tokens=tuple(_msg_to_token(token, start_s) for token in segment.tokens),
+            )
+            for segment in message.segments
+        ),
+    )
+
+
+def _msg_to_token(token: msg.WhisperToken, window_start_s: float) -> Token:
+    if token.start_ms < 0 or token.end_ms < 0:
+        return Token(token.text, token.probability, UNKNOWN_S, UNKNOWN_S)
+    return Token(
+        token.text,
+        token.probability,
+        window_start_s + token.start_ms / 1000,
+        window_start_s + token.end_ms / 1000,
+    )
+
+
+def transcript_segment_to_msg(
+    segment: TranscriptSegment, *, origin_ns: int
+) -> msg.TranscriptSegment:
+    """Convert a segment whose times count from ``origin_ns``."""
+    start_ns = origin_ns + round(segment.start_s * NS_PER_S)
+    end_ns = origin_ns + round(segment.end_s * NS_PER_S)
+    return msg.TranscriptSegment(
+        index=segment.index,
+        start=to_time(start_ns),
+        duration=to_duration(end_ns - start_ns),
+        text=segment.text,
+        words=[_word_to_msg(word, origin_ns) for word in segment.words],
+    )
+
+
+def _word_to_msg(word: TranscriptWord, origin_ns: int) -> msg.TranscriptWord:
+    return msg.TranscriptWord(
+        text=word.text,
+        probability=word.probability,
+        occurrences=word.occurrences,
+        state=int(word.state),
+        start=to_time(origin_ns + round(word.start_s * NS_PER_S)),
+        end=to_time(origin_ns + round(word.end_s * NS_PER_S)),
+        conflicts=[text for text, _ in word.conflicts],
+        conflict_occurrences=[count for _, count in word.conflicts],
+    )

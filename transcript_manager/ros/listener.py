@@ -1,0 +1,120 @@
+"""A node that follows a transcript over its topics and keeps what it has heard."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+import threading
+
+from rclpy.node import Node
+from std_msgs.msg import String
+
+from transcript_manager import msg
+from transcript_manager.result import join_punctuation, Result, ResultSegment, ResultWord
+from transcript_manager.ros import qos
+from transcript_manager.ros.conversions import NS_PER_S, to_ns
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The transcript at one moment."""
+
+    revision: int
+    position_ns: int
+    """End of the audio merged so far, on the clock of the stamps [ns]; 0 before the first."""
+    segments: tuple[msg.TranscriptSegment, ...]
+    """Frozen segments, all of them."""
+    stable_text: str
+    """Of the active part."""
+    tentative_text: str
+    appended_text: str
+    """All of transcript/text so far."""
+    language: str
+    model: str
+    inference_ms: int
+    is_complete: bool
+    """Whether the stream has ended and every frozen segment has arrived."""
+
+
+class TranscriptListener(Node):
+    """Subscribe to ``transcript``, ``transcript/frozen``, ``transcript/text`` and ``tokens``."""
+
+    def __init__(self, **options) -> None:
+        super().__init__('transcript_listener', **options)
+        self.changed = threading.Condition()
+        """Notified when anything new has arrived."""
+        self._update = msg.TranscriptUpdate()
+        self._tokens = msg.WhisperTokens()
+        self._segments: dict[int, msg.TranscriptSegment] = {}
+        self._appended = ''
+        for message_type, topic, callback, profile in (
+            (msg.TranscriptSegment, 'transcript/frozen', self._on_frozen, qos.TRANSCRIPT_FROZEN),
+            (String, 'transcript/text', self._on_text, qos.TRANSCRIPT_TEXT),
+            (msg.TranscriptUpdate, 'transcript', self._on_update, qos.TRANSCRIPT),
+            (msg.WhisperTokens, 'tokens', self._on_tokens, qos.TOKENS),
+        ):
+            self.create_subscription(message_type, topic, callback, profile)
+
+    def snapshot(self) -> Snapshot:
+        """Return what has arrived so far; callable from any thread."""
+        with self.changed:
+            update = self._update
+            segments = tuple(self._segments[k] for k in sorted(self._segments))
+            frozen_length = sum(len(s.text) for s in segments)
+            return Snapshot(
+                revision=update.revision,
+                position_ns=to_ns(update.header.stamp),
+                segments=segments,
+                stable_text=update.stable_text,
+                tentative_text=update.tentative_text,
+                appended_text=self._appended,
+                language=self._tokens.language,
+                model=self._tokens.model,
+                inference_ms=self._tokens.inference_ms,
+                is_complete=(
+                    update.end_of_stream
+                    and len(segments) >= update.frozen_count
+                    and len(self._appended) >= frozen_length
+                ),
+            )
+
+    def _on_frozen(self, message: msg.TranscriptSegment) -> None:
+        with self.changed:
+            self._segments[message.index] = message
+            self.changed.notify_all()
+
+    def _on_text(self, message: String) -> None:
+        with self.changed:
+            self._appended += message.data
+            self.changed.notify_all()
+
+    def _on_update(self, message: msg.TranscriptUpdate) -> None:
+        with self.changed:
+            self._update = message
+            self.changed.notify_all()
+
+    def _on_tokens(self, message: msg.WhisperTokens) -> None:
+        with self.changed:
+            self._tokens = message
+
+
+def to_result_segment(message: msg.TranscriptSegment, *, start_ns: int) -> ResultSegment:
+    """Convert a frozen segment; its times then count from ``start_ns``."""
+    words = [
+        ResultWord(
+            text=w.text,
+            start_s=(to_ns(w.start) - start_ns) / NS_PER_S,
+            end_s=(to_ns(w.end) - start_ns) / NS_PER_S,
+            probability=w.probability,
+            occurrences=w.occurrences,
+        )
+        for w in message.words
+    ]
+    begin_s = (to_ns(message.start) - start_ns) / NS_PER_S
+    length_s = (message.duration.sec * NS_PER_S + message.duration.nanosec) / NS_PER_S
+    return ResultSegment(begin_s, begin_s + length_s, message.text, join_punctuation(words))
+
+
+def to_result(snapshot: Snapshot, *, start_ns: int) -> Result:
+    """Convert the frozen part of a snapshot; its times then count from ``start_ns``."""
+    segments = [to_result_segment(s, start_ns=start_ns) for s in snapshot.segments]
+    return Result(snapshot.language, segments)

@@ -1,0 +1,23 @@
+"""QoS of every topic, named once."""
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+
+def _reliable(depth: int, *, latched: bool = False) -> QoSProfile:
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=depth,
+        reliability=ReliabilityPolicy.RELIABLE,
+        durability=(
+            DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE
+        ),
+    )
+
+
+AUDIO_WINDOW = _reliable(1)
+"""The newest window; an older one is worthless."""
+TOKENS = _reliable(10)
+TRANSCRIPT = _reliable(10)
+TRANSCRIPT_FROZEN = _reliable(1000, latched=True)
+"""Late subscribers get the last 1000 segments."""
+TRANSCRIPT_TEXT = _reliable(100)

@@ -1,0 +1,80 @@
+"""
+The transcript manager as a node: decodes of overlapping windows in, one stable transcript out.
+
+ROS API
+
+* subscribes ``tokens`` (transcript_manager/WhisperTokens)
+* publishes ``transcript`` (transcript_manager/TranscriptUpdate), after each merge
+* publishes ``transcript/frozen`` (transcript_manager/TranscriptSegment), each segment once
+* publishes ``transcript/text`` (std_msgs/String), words as they become stable
+* parameters: ``TRANSCRIPT_MANAGER`` of parameters.py
+"""
+
+from __future__ import annotations
+
+from std_msgs.msg import String
+
+from transcript_manager import msg
+from transcript_manager.merge.segments import split_text
+from transcript_manager.merge.transcript import MergeSettings, Transcript
+from transcript_manager.ros import parameters, qos
+from transcript_manager.ros.conversions import (
+    msg_to_decode,
+    NS_PER_MS,
+    to_ns,
+    to_time,
+    transcript_segment_to_msg,
+)
+from transcript_manager.ros.process import run_node, WorkerNode
+
+
+class TranscriptNode(WorkerNode):
+    """Merge decodes as they come. A merge takes about a millisecond, so it needs no thread."""
+
+    def __init__(self, **options) -> None:
+        super().__init__('transcript_manager', **options)
+        values = parameters.declare(self, parameters.TRANSCRIPT_MANAGER)
+        self._transcript = Transcript(MergeSettings(**values))
+        self._origin_ns: int | None = None
+        self._merged_end_ns = 0
+        self._revision = 0
+        self._updates = self.create_publisher(msg.TranscriptUpdate, 'transcript', qos.TRANSCRIPT)
+        self._frozen = self.create_publisher(
+            msg.TranscriptSegment, 'transcript/frozen', qos.TRANSCRIPT_FROZEN
+        )
+        self._text = self.create_publisher(String, 'transcript/text', qos.TRANSCRIPT_TEXT)
+        self.create_subscription(msg.WhisperTokens, 'tokens', self._on_tokens, qos.TOKENS)
+
+    def _on_tokens(self, message: msg.WhisperTokens) -> None:
+        if self._origin_ns is None:
+            self._origin_ns = to_ns(message.header.stamp)
+        decode = msg_to_decode(message, origin_ns=self._origin_ns)
+        result = self._transcript.merge(decode)
+        for segment in result.frozen:
+            self._frozen.publish(transcript_segment_to_msg(segment, origin_ns=self._origin_ns))
+        if result.stable_text:
+            self._text.publish(String(data=result.stable_text))
+        self._publish_update(message)
+
+    def _publish_update(self, tokens: msg.WhisperTokens) -> None:
+        self._revision += 1
+        active = self._transcript.active()
+        stable_text, tentative_text = split_text(active)
+        update = msg.TranscriptUpdate(
+            revision=self._revision,
+            frozen_count=self._transcript.frozen_count,
+            active=[transcript_segment_to_msg(s, origin_ns=self._origin_ns) for s in active],
+            stable_text=stable_text,
+            tentative_text=tentative_text,
+            end_of_stream=tokens.end_of_stream,
+        )
+        end_ns = to_ns(tokens.header.stamp) + tokens.window_ms * NS_PER_MS
+        self._merged_end_ns = end_ns if tokens.end_of_stream else max(self._merged_end_ns, end_ns)
+        update.header.stamp = to_time(self._merged_end_ns)
+        update.header.frame_id = tokens.header.frame_id
+        self._updates.publish(update)
+
+
+def main() -> int:
+    """Entry point of ``ros2 run transcript_manager transcript_manager``."""
+    return run_node('transcript_manager', TranscriptNode)
