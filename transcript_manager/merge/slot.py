@@ -84,6 +84,29 @@ class Slot:
         """Count a window that covered this place and heard nothing in it."""
         self.misses += weight
 
+    def take_over(self, neighbour: Slot) -> None:
+        """
+        Take from a neighbour what was heard of this place's word.
+
+        Before this place was known, a window that heard its word may have put it there.
+        """
+        taken = [c for c in neighbour._candidates.values() if c.form == self.form]
+        if neighbour.stable or neighbour.form == self.form or not taken:
+            return
+        weight = neighbour._form_weights.pop(self.form)
+        for candidate in taken:
+            del neighbour._candidates[candidate.text]
+            own = self._candidates.get(candidate.text)
+            if own is None:
+                self._candidates[candidate.text] = candidate
+                continue
+            own.occurrences += candidate.occurrences
+            own.weight += candidate.weight
+            own.probability_sum += candidate.probability_sum
+        self._form_weights[self.form] += weight
+        self.misses = max(0.0, self.misses - weight)
+        self._elect()
+
     def likeness(self, form: str) -> float:
         """How well a comparable form matches this place: 1 the leader, less a conflict, 0 none."""
         if form == self.form:

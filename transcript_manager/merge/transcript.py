@@ -23,6 +23,8 @@ _LEFT_EDGE_S = 0.5
 _RIGHT_EDGE_S = 1.0
 _EDGE_WEIGHT = 0.25
 """Weight of evidence at the very edge of a window, where words are cut; 1 beyond the edge zones."""
+_DROP_MARGIN = 1.0
+"""By so much more than to keep a word must the evidence to drop it lead: a lost word is worse."""
 _MAX_SEGMENT_S = 20.0
 """A segment that the decoder never ended is cut here, so that the active part stays bounded."""
 
@@ -160,13 +162,17 @@ class Transcript:
         settled_end_s = self._frozen_end_s
         if self._stable_count:
             settled_end_s = max(settled_end_s, slots[self._stable_count - 1].end_s)
-        for slot_index, word_index in aligned:
+        for position, (slot_index, word_index) in enumerate(aligned):
             if slot_index is None:
                 word = words[word_index]
                 behind_stable = sum(s.stable for s in result) < self._stable_count
                 if behind_stable or (word.start_s + word.end_s) / 2 <= settled_end_s:
                     continue  # settled text takes no insertions: it is never repeated or reopened
-                result.append(self._new_slot(decode, words, word_index))
+                slot = self._new_slot(decode, words, word_index)
+                neighbours = aligned[max(0, position - 1) : position + 2]
+                for neighbour in (slots[i] for i, _ in neighbours if i is not None):
+                    slot.take_over(neighbour)
+                result.append(slot)
                 continue
             slot = slots[slot_index]
             result.append(slot)
@@ -236,7 +242,7 @@ class Transcript:
         lead = slot.support - slot.opposition
         if slot.windows >= settings.min_occurrences and lead >= settings.min_lead:
             return True
-        if not slot.is_heard and slot.misses - slot.support >= settings.min_lead:
+        if slot.misses - slot.support >= settings.min_lead + _DROP_MARGIN:
             return False
         return None
 
