@@ -8,8 +8,9 @@ from pathlib import Path
 import sys
 import time
 
-from rclpy.logging import LoggingSeverity
+from rclpy.exceptions import InvalidNamespaceException
 from rclpy.parameter import Parameter
+from rclpy.validate_namespace import validate_namespace
 
 from transcript_manager import result
 from transcript_manager.audio.files import FileSource
@@ -85,7 +86,13 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     with progress_bar() as progress:
         model = models.resolve(args.model, progress=progress)
-    with Process() as process:
+    if args.window is not None and args.window > model.max_window_s:
+        raise ParameterError(
+            f'--window is {args.window:g}, model {model.name} takes windows of at most '
+            f'{model.max_window_s:g} s'
+        )
+    log_level = 'info' if args.verbose else 'warn'
+    with Process(['--ros-args', '--log-level', log_level]) as process:
         return _Session(args, process, str(model.path)).run()
 
 
@@ -95,6 +102,10 @@ def _check(args: argparse.Namespace) -> None:
         raise ParameterError('--fast is for sound files: a microphone gives no audio faster')
     if args.timestamps and args.format != 'text':
         raise ParameterError('--timestamps is for --format text; json has all times in it')
+    try:
+        validate_namespace('/' + args.namespace.removeprefix('/'))
+    except InvalidNamespaceException as error:
+        raise ParameterError(f'--namespace: {" ".join(str(error).split())}') from error
     if args.audio is not None:
         FileSource(args.audio).close()
     if args.output is not None:
@@ -111,15 +122,12 @@ class _Session:
         self._args = args
         self._process = process
         namespace = args.namespace
-        level = LoggingSeverity.INFO if args.verbose else LoggingSeverity.WARN
 
         def add(factory, values: dict[str, object]):
             overrides = [Parameter(k, value=v) for k, v in values.items() if v is not None]
-            node = process.add(
+            return process.add(
                 lambda: factory(namespace=namespace, parameter_overrides=overrides)
             )
-            node.get_logger().set_level(level)
-            return node
 
         self._listener: TranscriptListener = add(TranscriptListener, {})
         add(TranscriptNode, {})
@@ -135,6 +143,7 @@ class _Session:
                 'source': args.audio if args.audio is not None else parameters.MICROPHONE,
                 'device': args.mic,
                 'pace': pace,
+                'start_delay_s': 0.0,  # whom we need to find is in this process
                 'window_s': args.window,
                 'hop_s': args.hop,
             },
@@ -168,7 +177,8 @@ class _Session:
         """Show the session until it is complete; False if its end had to be given up."""
         shown = 0
         revision = 0
-        give_up_s: float | None = None
+        is_ending = False
+        give_up_s: float | None = None  # time.monotonic()
         while True:
             with self._listener.changed:
                 self._listener.changed.wait(_POLL_S)
@@ -188,13 +198,15 @@ class _Session:
                 view.update(snapshot, (snapshot.position_ns - start_ns) / NS_PER_S)
             if snapshot.is_complete:
                 return True
+            if snapshot.is_ended and give_up_s is None:
+                give_up_s = time.monotonic() + _FLUSH_TIMEOUT_S
             if self._process.finished.is_set():
-                if give_up_s is None:  # a signal: what was heard so far is the result
-                    give_up_s = time.monotonic() + _FLUSH_TIMEOUT_S
-                    self._process.finished.clear()
-                    self._ring.end_stream()
-                else:  # a second one
+                if is_ending:  # a second signal
                     return False
+                is_ending = True  # what was heard so far is the result
+                give_up_s = time.monotonic() + _FLUSH_TIMEOUT_S
+                self._process.finished.clear()
+                self._ring.end_stream()
             if give_up_s is not None and time.monotonic() > give_up_s:
                 return False
 

@@ -4,7 +4,9 @@ The audio ring as a node: a sound file or a microphone in, overlapping windows o
 ROS API
 
 * publishes ``audio_window`` (transcript_manager/AudioWindow), once per ``hop_s``
-* subscribes ``tokens`` (transcript_manager/WhisperTokens), with ``pace`` "lockstep" only
+* with ``pace`` "lockstep" only, subscribes ``transcript`` (transcript_manager/TranscriptUpdate)
+  and ``tokens`` (transcript_manager/WhisperTokens): a window is sent when the one before it is
+  merged; where there is no manager, when it is decoded
 * parameters: ``AUDIO_RING`` of parameters.py
 """
 
@@ -23,8 +25,10 @@ from transcript_manager.ros.conversions import NS_PER_MS, NS_PER_S, to_ns, windo
 from transcript_manager.ros.process import run_node, WorkerNode
 
 _POLL_S = 0.05
-_LOCKSTEP_RETRY_S = 10.0
-"""A window without an answer is sent again: its decoder may have been restarted."""
+_DECODE_RETRY_S = 10.0
+"""A window that nobody has decoded is sent again: the decoder may have been restarted."""
+_MERGE_RETRY_S = 1.0
+"""A window that is decoded but not merged is sent again: the manager had not been found yet."""
 
 
 class AudioRingNode(WorkerNode):
@@ -53,13 +57,18 @@ class AudioRingNode(WorkerNode):
         self.stream_start_ns: int | None = None
         """Capture time of sample 0 [ns]; None before the first sample."""
         self._ending = threading.Event()
-        self._answered_end_ns = 0
+        self._start_delay_s = values['start_delay_s'] if self._waits else 0.0
+        self._decoded_end_ns = 0
+        self._merged_end_ns = 0
         self._answer = threading.Condition()
         self._publisher = self.create_publisher(
             msg.AudioWindow, 'audio_window', qos.AUDIO_WINDOW
         )
         if self._lockstep:
             self.create_subscription(msg.WhisperTokens, 'tokens', self._on_tokens, qos.TOKENS)
+            self.create_subscription(
+                msg.TranscriptUpdate, 'transcript', self._on_update, qos.TRANSCRIPT
+            )
         self.get_logger().info(f'listening to {self._source.name}')
         self.start_worker(self._work)
 
@@ -93,6 +102,7 @@ class AudioRingNode(WorkerNode):
         while not self.stopping.is_set():
             decoders = self._publisher.get_subscription_count()
             if decoders and (not self._lockstep or self.count_publishers('tokens')):
+                self.stopping.wait(self._start_delay_s)
                 return
             if waited_s > 2.0 and not told:
                 self.get_logger().info('waiting for a whisper node on audio_window')
@@ -130,20 +140,33 @@ class AudioRingNode(WorkerNode):
     def _on_tokens(self, message: msg.WhisperTokens) -> None:
         end_ns = to_ns(message.header.stamp) + message.window_ms * NS_PER_MS
         with self._answer:
-            self._answered_end_ns = max(self._answered_end_ns, end_ns)
+            self._decoded_end_ns = max(self._decoded_end_ns, end_ns)
+            self._answer.notify()
+
+    def _on_update(self, message: msg.TranscriptUpdate) -> None:
+        with self._answer:
+            self._merged_end_ns = max(self._merged_end_ns, to_ns(message.header.stamp))
             self._answer.notify()
 
     def _wait_for_answer(self, message: msg.AudioWindow, window: Window) -> None:
-        # Half a millisecond less: the answer's length is in whole milliseconds.
+        # A millisecond less: the answers' times come from a length in whole milliseconds.
         end_ns = (
-            self.stream_start_ns + window.end_sample * NS_PER_S // self._sample_rate_hz - 500_000
+            self.stream_start_ns
+            + window.end_sample * NS_PER_S // self._sample_rate_hz
+            - NS_PER_MS
         )
         sent_s = time.monotonic()
         with self._answer:
-            while self._answered_end_ns < end_ns and not self.stopping.is_set():
+            while not self.stopping.is_set():
+                is_decoded = self._decoded_end_ns >= end_ns
+                if self._merged_end_ns >= end_ns:
+                    return
+                if is_decoded and not self.count_publishers('transcript'):
+                    return
                 self._answer.wait(_POLL_S)
-                if time.monotonic() - sent_s > _LOCKSTEP_RETRY_S:
-                    self.get_logger().warning('no tokens for a window, sending it again')
+                patience_s = _MERGE_RETRY_S if is_decoded else _DECODE_RETRY_S
+                if time.monotonic() - sent_s > patience_s:
+                    self.get_logger().warning('a window got no answer and is sent again')
                     self._publisher.publish(message)
                     sent_s = time.monotonic()
 

@@ -31,6 +31,8 @@ class Snapshot:
     language: str
     model: str
     inference_ms: int
+    is_ended: bool
+    """Whether the stream has ended."""
     is_complete: bool
     """Whether the stream has ended and every frozen segment has arrived."""
 
@@ -70,6 +72,7 @@ class TranscriptListener(Node):
                 language=self._tokens.language,
                 model=self._tokens.model,
                 inference_ms=self._tokens.inference_ms,
+                is_ended=update.end_of_stream,
                 is_complete=(
                     update.end_of_stream
                     and len(segments) >= update.frozen_count

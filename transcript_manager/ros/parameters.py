@@ -72,6 +72,13 @@ AUDIO_RING = (
     Spec('hop_s', 1.0, 'time between two windows [s], at most window_s', MIN_HOP_S, MAX_WINDOW_S),
     Spec('frame_id', MICROPHONE, 'frame of the microphone, put into the headers'),
     Spec('wait_for_subscriber', True, 'a sound file starts when audio_window has a subscriber'),
+    Spec(
+        'start_delay_s',
+        3.0,
+        'a sound file starts so much later still [s]: listeners on other topics are found too',
+        0.0,
+        60.0,
+    ),
 )
 
 WHISPER = (

@@ -100,12 +100,7 @@ class Process:
 
     def add(self, factory: Callable[[], Node]) -> Node:
         """Create a node here; its failure ends the process."""
-        try:
-            node = factory()
-        except TranscriptManagerError:
-            raise
-        except rclpy.exceptions.InvalidNamespaceException as error:
-            raise TranscriptManagerError(f'namespace: {_one_line(error)}') from error
+        node = factory()
         self._nodes.append(node)
         self._executor.add_node(node)
         if isinstance(node, WorkerNode):

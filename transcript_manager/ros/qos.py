@@ -20,4 +20,5 @@ TOKENS = _reliable(10)
 TRANSCRIPT = _reliable(10)
 TRANSCRIPT_FROZEN = _reliable(1000, latched=True)
 """Late subscribers get the last 1000 segments."""
-TRANSCRIPT_TEXT = _reliable(100)
+TRANSCRIPT_TEXT = _reliable(1000, latched=True)
+"""Latched too: it is a delta, and one lost before discovery would be missing for good."""

@@ -44,6 +44,7 @@ class TranscriptNode(WorkerNode):
         )
         self._text = self.create_publisher(String, 'transcript/text', qos.TRANSCRIPT_TEXT)
         self.create_subscription(msg.WhisperTokens, 'tokens', self._on_tokens, qos.TOKENS)
+        self.get_logger().info('transcript manager is ready')
 
     def _on_tokens(self, message: msg.WhisperTokens) -> None:
         if self._origin_ns is None:
