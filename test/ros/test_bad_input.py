@@ -40,7 +40,7 @@ CASES = [
     (['--audio', '{}/ok.wav', '--model', 'demo', '--language', 'xx'], "language 'xx' is unknown"),
     (['--audio', '{}/ok.wav', '--model', 'demo', '--hop', '0'], 'hop_s is 0.0, must be'),
     (['--audio', '{}/ok.wav', '--model', 'demo', '--hop', '12'], 'hop_s is 12 s, must be 0.1..10'),
-    (['--audio', '{}/ok.wav', '--model', 'demo', '--window', '60'], 'window_s is 60.0, must be'),
+    (['--audio', '{}/ok.wav', '--model', 'demo', '--window', '0.5'], 'window_s is 0.5, must be'),
     (['--audio', '{}/ok.wav', '--model', 'demo', '--window', '12'], 'takes windows of at most'),
     (['--audio', '{}/ok.wav', '--model', 'demo', '--threads', '-1'], 'threads is -1, must be'),
     (['--audio', '{}/ok.wav', '--model', 'demo', '--namespace', 'a b'], 'namespace'),

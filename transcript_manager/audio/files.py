@@ -16,6 +16,18 @@ from transcript_manager.errors import AudioSourceError
 _MIN_RATE_HZ, _MAX_RATE_HZ = 1000, 768000
 
 
+class _Stream(soundfile.SoundFile):
+    """
+    A file that is only ever read forward.
+
+    After each read soundfile seeks to where the read has ended anyway; an MP3 decoder loses its
+    state by it, and every block begins with a gap.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
 class FileSource:
     """
     A sound file, downmixed by the mean of its channels and resampled.
@@ -115,7 +127,7 @@ def _open(path: Path) -> soundfile.SoundFile:
     if is_empty:
         raise AudioSourceError(f'{path}: is empty (0 bytes)')
     try:
-        return soundfile.SoundFile(str(path))
+        return _Stream(str(path))
     except (soundfile.LibsndfileError, TypeError) as error:
         raise AudioSourceError(
             f'{path}: not a sound file that can be read ({_reason(error)}); WAV, FLAC, OGG, MP3 '

@@ -156,8 +156,8 @@ class WhisperEngine:
         return context
 
     def _checked_language(self, language: str) -> str:
-        known = self._api.whisper_lang_id(language) >= 0 if language != 'auto' else True
-        if not known:
+        known = {self._api.whisper_lang_str(k) for k in range(self._api.whisper_lang_max_id() + 1)}
+        if language != 'auto' and language not in known:
             raise ParameterError(
                 f'language {language!r} is unknown; give an ISO 639-1 code such as "en" or "de", '
                 'or "auto"'

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import difflib
 import functools
 import hashlib
+from http.client import HTTPException
 import json
 import os
 from pathlib import Path
@@ -205,8 +206,12 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
     url = _base_url() + entry.file_name
     try:
         _fetch_to(entry, url, progress or (lambda received, total: None))
-    except (OSError, _BadDownload) as error:  # URLError and time-outs are OSErrors
-        reason = getattr(error, 'reason', None) or error
+    except (OSError, HTTPException, _BadDownload) as error:
+        # A URLError only wraps what happened; an HTTPError says it best itself.
+        wraps = isinstance(error, urllib.error.URLError) and not isinstance(
+            error, urllib.error.HTTPError
+        )
+        reason = error.reason if wraps else error
         raise ModelError(
             f'model {name} is not in the cache and cannot be fetched ({reason}); get {url} by '
             f'hand and put it at {entry.path}'
