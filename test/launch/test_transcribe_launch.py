@@ -8,6 +8,7 @@ installation runs it. What it checks is also checked, without launch, in test/ro
 import os
 from pathlib import Path
 import signal
+import threading
 import time
 import unittest
 
@@ -23,14 +24,17 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource  # n
 import launch_testing  # noqa: E402
 import launch_testing.actions  # noqa: E402
 import launch_testing.asserts  # noqa: E402
+import rclpy  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.signals import SignalHandlerOptions  # noqa: E402
 
 from transcript_manager.ros.listener import TranscriptListener  # noqa: E402
-from transcript_manager.ros.process import Process  # noqa: E402
 
 TIMEOUT_S = 60.0
 os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
 
 
+@pytest.mark.launch_test
 def generate_test_description():
     """Launch the three nodes on the bundled speech."""
     share = Path(get_package_share_directory('transcript_manager'))
@@ -55,16 +59,29 @@ def wait_until(condition, what):
 class TestTranscribe(unittest.TestCase):
     """While it runs."""
 
+    def setUp(self):
+        # The launch service owns the main thread, and with it the signals.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        self.listener = TranscriptListener(namespace='robot1')
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.listener)
+        self.spinner = threading.Thread(target=self.executor.spin, daemon=True)
+        self.spinner.start()
+
+    def tearDown(self):
+        self.executor.shutdown()
+        self.spinner.join(TIMEOUT_S)
+        self.listener.destroy_node()
+        rclpy.shutdown()
+
     def test_text_appears_and_goes_on_after_a_decoder_is_killed(self, proc_info):
-        with Process() as process:
-            listener = process.add(lambda: TranscriptListener(namespace='robot1'))
-            process.spin()
-            self.assertEqual(len(proc_info.process_names()), 3)
-            wait_until(lambda: 'judgments' in listener.snapshot().appended_text, 'the first text')
-            whisper = next(n for n in proc_info.process_names() if n.startswith('whisper'))
-            os.kill(proc_info[whisper].pid, signal.SIGKILL)
-            before = listener.snapshot().revision
-            wait_until(lambda: listener.snapshot().revision > before + 5, 'updates after the kill')
+        listener = self.listener
+        self.assertEqual(len(proc_info.process_names()), 3)
+        wait_until(lambda: 'judgments' in listener.snapshot().appended_text, 'the first text')
+        whisper = next(n for n in proc_info.process_names() if n.startswith('whisper'))
+        os.kill(proc_info[whisper].pid, signal.SIGKILL)
+        before = listener.snapshot().revision
+        wait_until(lambda: listener.snapshot().revision > before + 5, 'updates after the kill')
 
 
 @launch_testing.post_shutdown_test()
