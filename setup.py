@@ -68,7 +68,9 @@ def ros_prefix() -> Path:
     for prefix in site_packages.parents:
         if (prefix / 'share' / 'rosidl_default_generators').is_dir():
             return prefix
-    raise SystemExit(f'transcript_manager: no share/rosidl_default_generators near {site_packages}')
+    raise SystemExit(
+        f'transcript_manager: no share/rosidl_default_generators near {site_packages}'
+    )
 
 
 def _prepare_cmake() -> None:

@@ -25,7 +25,6 @@ import sys
 import numpy as np
 from numpy.typing import NDArray
 import soundfile
-
 from voices import Clip, Espeak, Flite, RATE_HZ, SpeechError, Voice, Word
 
 HERE = Path(__file__).resolve().parent

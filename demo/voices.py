@@ -128,7 +128,9 @@ class Flite:
         written = text.split()
         if len(spans) != len(written):
             raise SpeechError(f'flite does not speak this word for word; reword it: {text}')
-        return Clip(samples, [Word(word, *span) for word, span in zip(written, spans)])
+        return Clip(
+            samples, [Word(word, *span) for word, span in zip(written, spans, strict=True)]
+        )
 
     def _word_spans(self, utterance: int) -> Iterator[tuple[float, float]]:
         """Yield each spoken word's start and end, in seconds."""
@@ -233,7 +235,7 @@ class Espeak:
         edges_s = [*self._word_starts(tokens), len(pcm) / self._rate_hz]
         words = [
             Word(token.group(), start_s, self._end_of_sound(start_s, next_s))
-            for token, (start_s, next_s) in zip(tokens, pairwise(edges_s))
+            for token, (start_s, next_s) in zip(tokens, pairwise(edges_s), strict=True)
         ]
         return Clip(resample(pcm, self._rate_hz), words)
 

@@ -5,11 +5,12 @@ ros2 launch transcript_manager transcribe.launch.py
 ros2 launch transcript_manager transcribe.launch.py model:=small.en device:=USB namespace:=robot1
 """
 
-from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node, SetParameter
 from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchContext, LaunchDescription
 
 RESPAWN_DELAY_S = 2.0
 
@@ -50,7 +51,7 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'namespace',
                 default_value='',
-                description='namespace of the nodes and their topics, e.g. the robot\'s name',
+                description="namespace of the nodes and their topics, e.g. the robot's name",
             ),
             DeclareLaunchArgument(
                 'log_level',

@@ -1,7 +1,8 @@
 """Messages and values: nothing is lost on the way."""
 
 from builtin_interfaces.msg import Time
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import numpy as np
 from rclpy.serialization import deserialize_message, serialize_message
 

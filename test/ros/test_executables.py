@@ -5,7 +5,9 @@ import signal
 import pytest
 
 
-def test_another_process_reads_the_transcript(start_node, following, recording, word_error_rate, wait_until):
+def test_another_process_reads_the_transcript(
+    start_node, following, recording, word_error_rate, wait_until
+):
     path, reference = recording('second')
     listener = following()
     manager = start_node('transcript_manager')
@@ -75,7 +77,9 @@ def test_signals_end_a_node_cleanly(executable, parameters, ready, number, start
     assert 'Traceback' not in node.output and 'Error' not in node.output
 
 
-def test_a_signal_during_a_decode_ends_the_node_at_once(start_node, following, recording, wait_until):
+def test_a_signal_during_a_decode_ends_the_node_at_once(
+    start_node, following, recording, wait_until
+):
     listener = following()
     start_node('transcript_manager')
     whisper = start_node('whisper', model='demo')

@@ -49,7 +49,7 @@ def test_descriptors_say_what_ros_tools_show(node):
                 assert (ranges[0].from_value, ranges[0].to_value) == (spec.low, spec.high)
             is_double = descriptor.type == ParameterType.PARAMETER_DOUBLE
             assert is_double == isinstance(spec.default, float)
-            result = subject.set_parameters(
-                [parameters.Parameter(spec.name, value=spec.default)]
-            )[0]
+            result = subject.set_parameters([parameters.Parameter(spec.name, value=spec.default)])[
+                0
+            ]
             assert not result.successful  # read-only

@@ -95,7 +95,9 @@ def test_the_command_transcribes_the_microphone_until_ctrl_c(
     samples, rate_hz = soundfile.read(path, dtype='int16')
     wave = tmp_path / 'speech.wav'
     soundfile.write(wave, samples[: 6 * rate_hz], rate_hz)
-    program = start([installed_command, 'run', '--mic', 'pulse', '--model', 'demo', '-v'], microphone)
+    program = start(
+        [installed_command, 'run', '--mic', 'pulse', '--model', 'demo', '-v'], microphone
+    )
     program.wait_for('listening to microphone')
     subprocess.run(['paplay', '--device=robot', wave], env=microphone, check=True, timeout=60)
     program.wait_for('battery')

@@ -6,7 +6,8 @@ import json
 import multiprocessing
 import threading
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import pytest
 
 from transcript_manager.decoder import models
@@ -34,7 +35,7 @@ def test_the_catalogue_is_sound():
         assert 30e6 < entry.size_bytes < 4e9
 
 
-# -- damaged files ---------------------------------------------------------------------------------
+# -- damaged files ----------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_no_truncation_passes(tmp_path_factory, length):
         read_header(path)
 
 
-# -- finding ---------------------------------------------------------------------------------------
+# -- finding ----------------------------------------------------
 
 
 def test_a_path_brings_its_own_needs(tmp_path):
@@ -105,7 +106,7 @@ def test_an_unknown_name_gets_suggestions():
         models.resolve('')
 
 
-# -- fetching --------------------------------------------------------------------------------------
+# -- fetching ---------------------------------------------------
 
 
 class Server:
@@ -156,7 +157,9 @@ def cache(tmp_path, monkeypatch, server):
 
 def test_an_official_model_is_fetched_once(cache, server):
     seen = []
-    info = models.resolve('tiny.en', progress=lambda received, total: seen.append((received, total)))
+    info = models.resolve(
+        'tiny.en', progress=lambda received, total: seen.append((received, total))
+    )
     assert info.path == cache / 'ggml-tiny.en.bin' and info.path.read_bytes() == DEMO_BYTES
     assert seen[0] == (0, len(DEMO_BYTES)) and seen[-1] == (len(DEMO_BYTES), len(DEMO_BYTES))
     models.resolve('tiny.en')

@@ -1,6 +1,7 @@
 """The audio ring: every sample once in the right place, windows at the right times."""
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import numpy as np
 import pytest
 

@@ -1,6 +1,7 @@
 """The merge: the inventor's table case by case, the field's failures, and its promises."""
 
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 import pytest
 
 from transcript_manager.errors import ParameterError
@@ -23,9 +24,7 @@ def window(start_s, duration_s, said, *, end_of_stream=False, probability=0.95):
             if groups[-1]:
                 groups.append([])
         groups[-1].append(Token(text, probability, begin_s, until_s))
-    segments = tuple(
-        DecodedSegment(g[0].start_s, g[-1].end_s, tuple(g)) for g in groups if g
-    )
+    segments = tuple(DecodedSegment(g[0].start_s, g[-1].end_s, tuple(g)) for g in groups if g)
     return Decode(start_s, duration_s, segments, end_of_stream)
 
 
@@ -81,7 +80,7 @@ def slide(truth, *, until_s, window_s=10.0, hop_s=1.0, change=lambda k, said: sa
 SENTENCE = 'the robot carries a small red box to the kitchen and waits there for Anna'
 
 
-# -- the inventor's table ------------------------------------------------------------------------
+# -- the inventor's table ---------------------------------------
 
 
 def merged_word(texts, **values):
@@ -162,8 +161,11 @@ def test_the_alignment_example():
         def __init__(self, form, at_s):
             self.form, self.start_s, self.end_s = form, at_s, at_s + 0.3
 
-    existing = [Item(w, 0.3 * k) for k, w in enumerate('once up on a time'.split())]
-    update = [Item(w, at) for w, at in zip('once upon a time'.split(), (0, 0.3, 0.9, 1.2))]
+    existing = [Item(w, 0.3 * k) for k, w in enumerate(['once', 'up', 'on', 'a', 'time'])]
+    update = [
+        Item(w, at)
+        for w, at in zip(['once', 'upon', 'a', 'time'], (0, 0.3, 0.9, 1.2), strict=True)
+    ]
     pairs = align(
         existing,
         update,
@@ -174,7 +176,7 @@ def test_the_alignment_example():
     assert sorted(i for i, _ in pairs if i is not None) == [0, 1, 2, 3, 4]
 
 
-# -- failures of others ----------------------------------------------------------------------------
+# -- failures of others -----------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -207,7 +209,9 @@ def test_a_reworded_overlap_is_not_appended():
     truth = spoken(SENTENCE)
 
     def spoil(k, said):
-        return spoken('completely other words came out of this one', from_s=1.0) if k == 6 else said
+        return (
+            spoken('completely other words came out of this one', from_s=1.0) if k == 6 else said
+        )
 
     assert slide(truth, until_s=20, change=spoil) == SENTENCE
 
@@ -290,7 +294,7 @@ def test_without_agreement_the_deadline_decides():
     assert len(words) == len(truth)
 
 
-# -- promises --------------------------------------------------------------------------------------
+# -- promises ---------------------------------------------------
 
 WORDS = st.sampled_from([' go', ' stop', ' the', ' box', ' Box', ' red', ' one', ' two', '.', ','])
 

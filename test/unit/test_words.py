@@ -1,6 +1,7 @@
 """Token fusing: words, their comparable forms, punctuation and times."""
 
-from hypothesis import given, strategies as st
+from hypothesis import given
+from hypothesis import strategies as st
 import pytest
 
 from transcript_manager.merge.decode import Decode, DecodedSegment, Token
@@ -21,7 +22,7 @@ def decode(*segments, start_s=0.0, duration_s=10.0):
 
 def test_the_inventors_example():
     first = (
-        '[_BEG_]| In| consequence|,| I|\'m| inclined| to| reserve| all| judgments|,| a| habit'
+        "[_BEG_]| In| consequence|,| I|'m| inclined| to| reserve| all| judgments|,| a| habit"
         '| that| has| opened| up| many|[_TT_284]'
     )
     second = (
@@ -66,7 +67,13 @@ def test_thai_marks_stay_on_their_letter():
 
 @pytest.mark.parametrize(
     ('a', 'b'),
-    [(' World', 'world'), (" I'm", ' Im'), (' e-mail', ' email'), (' Straße', ' STRASSE'), ('Å', 'Å')],
+    [
+        (' World', 'world'),
+        (" I'm", ' Im'),
+        (' e-mail', ' email'),
+        (' Straße', ' STRASSE'),
+        ('Å', 'Å'),
+    ],
 )
 def test_forms_that_compare_equal(a, b):
     assert comparable(a) == comparable(b)

@@ -119,9 +119,7 @@ def _open(path: Path) -> soundfile.SoundFile:
             errno.ENOENT: 'no such file',
             errno.EACCES: 'no permission to read it',
         }
-        raise AudioSourceError(
-            f'{path}: {reasons.get(error.errno, error.strerror)}'
-        ) from error
+        raise AudioSourceError(f'{path}: {reasons.get(error.errno, error.strerror)}') from error
     except ValueError as error:  # a NUL in the name
         raise AudioSourceError(f'{str(path)!r}: {error}') from error
     if is_empty:

@@ -18,7 +18,7 @@ def add_parser(commands) -> None:
     parser = commands.add_parser(
         'models',
         help='list the models, or fetch one',
-        description='List the models that --model knows by name; "*" marks those on this computer.',
+        description='List the models that --model knows by name; "*" marks those that are here.',
     )
     parser.set_defaults(run=run, action=None)
     actions = parser.add_subparsers(metavar='ACTION', dest='action')

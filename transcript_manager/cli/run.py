@@ -125,9 +125,7 @@ class _Session:
 
         def add(factory, values: dict[str, object]):
             overrides = [Parameter(k, value=v) for k, v in values.items() if v is not None]
-            return process.add(
-                lambda: factory(namespace=namespace, parameter_overrides=overrides)
-            )
+            return process.add(lambda: factory(namespace=namespace, parameter_overrides=overrides))
 
         self._listener: TranscriptListener = add(TranscriptListener, {})
         add(TranscriptNode, {})

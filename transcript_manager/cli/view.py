@@ -118,7 +118,12 @@ class PlainView:
 
 
 def choose_view(
-    *, stdout: TextIO, stderr: TextIO, result_on_stdout: bool, duration_s: float | None, quiet: bool
+    *,
+    stdout: TextIO,
+    stderr: TextIO,
+    result_on_stdout: bool,
+    duration_s: float | None,
+    quiet: bool,
 ) -> tuple[View, bool]:
     """
     Choose how to show a session.
@@ -136,5 +141,3 @@ def choose_view(
     if stderr.isatty():
         return LiveView(Console(file=stderr), duration_s=duration_s), False
     return PlainView(stderr), False
-
-

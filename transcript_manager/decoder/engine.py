@@ -277,7 +277,7 @@ def _on_log(level: int, text: str) -> None:
     _LOGGER.log(logged, 'whisper.cpp: %s', text.rstrip())
 
 
-class _collected_errors:  # noqa: N801 - reads as a function
+class _collected_errors:
     """Collect what whisper.cpp logs as errors while the block runs."""
 
     def __init__(self, into: list[str]) -> None:

@@ -39,7 +39,7 @@ _BLOCKS = {
 # What people hand over instead of a model, by its first bytes.
 _MISTAKES = (
     (b'GGUF', 'a GGUF file; whisper.cpp takes ggml-*.bin files'),
-    (b'PK\x03\x04', 'a PyTorch or zip file; convert it with whisper.cpp\'s scripts first'),
+    (b'PK\x03\x04', "a PyTorch or zip file; convert it with whisper.cpp's scripts first"),
     (b'version https://git-lfs', 'a Git LFS pointer, not the model itself; run "git lfs pull"'),
     (b'<', 'a web page, not a model; the download went wrong'),
     (b'RIFF', 'a WAV file, not a model'),
@@ -124,9 +124,7 @@ def _read(path: Path, file: BinaryIO, size_bytes: int) -> ModelHeader:
         _skip_vocabulary(file, header)
         _skip_tensors(file, header, size_bytes)
     except _Truncated:
-        raise ModelError(
-            f'{path}: is truncated at {size_bytes} bytes; fetch it again'
-        ) from None
+        raise ModelError(f'{path}: is truncated at {size_bytes} bytes; fetch it again') from None
     except _Corrupt as error:
         raise ModelError(f'{path}: is damaged ({error}); fetch it again') from None
     return header

@@ -173,7 +173,7 @@ def _substitution_cost(slot: Timed, word: Timed) -> float:
 
 
 def _unlikeness(a: str, b: str) -> float:
-    """Share of letters that differ at both ends: cheap, and enough for "Docume"/"documentation"."""
+    """Share of letters that differ, counted from both ends: enough for a word cut short."""
     if a == b:
         return 0.0
     shorter = min(len(a), len(b))

@@ -22,7 +22,7 @@ from transcript_manager.merge.words import fuse, HeardWord
 _LEFT_EDGE_S = 0.5
 _RIGHT_EDGE_S = 1.0
 _EDGE_WEIGHT = 0.25
-"""Weight of evidence at the very edge of a window, where words are cut; 1 beyond the edge zones."""
+"""Weight of evidence at the very edge of a window, where words are cut; 1 beyond the zones."""
 _DROP_MARGIN = 1.0
 """By so much more than to keep a word must the evidence to drop it lead: a lost word is worse."""
 _MAX_SEGMENT_S = 20.0

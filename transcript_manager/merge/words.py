@@ -108,9 +108,13 @@ def _split(text: str) -> list[str]:
             or _is_unspaced(char)
             or (_is_unspaced(parts[-1][-1]) and unicodedata.category(char)[0] in 'LN')
         )
-        if joins or (parts and unicodedata.category(char)[0] == 'M'):
-            parts[-1] += char
-        elif parts and parts[-1].isspace() and not char.isspace():
+        if (
+            joins
+            or (parts and unicodedata.category(char)[0] == 'M')
+            or parts
+            and parts[-1].isspace()
+            and not char.isspace()
+        ):
             parts[-1] += char
         else:
             parts.append(char)

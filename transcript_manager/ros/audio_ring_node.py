@@ -61,9 +61,7 @@ class AudioRingNode(WorkerNode):
         self._decoded_end_ns = 0
         self._merged_end_ns = 0
         self._answer = threading.Condition()
-        self._publisher = self.create_publisher(
-            msg.AudioWindow, 'audio_window', qos.AUDIO_WINDOW
-        )
+        self._publisher = self.create_publisher(msg.AudioWindow, 'audio_window', qos.AUDIO_WINDOW)
         if self._lockstep:
             self.create_subscription(msg.WhisperTokens, 'tokens', self._on_tokens, qos.TOKENS)
             self.create_subscription(
@@ -151,9 +149,7 @@ class AudioRingNode(WorkerNode):
     def _wait_for_answer(self, message: msg.AudioWindow, window: Window) -> None:
         # A millisecond less: the answers' times come from a length in whole milliseconds.
         end_ns = (
-            self.stream_start_ns
-            + window.end_sample * NS_PER_S // self._sample_rate_hz
-            - NS_PER_MS
+            self.stream_start_ns + window.end_sample * NS_PER_S // self._sample_rate_hz - NS_PER_MS
         )
         sent_s = time.monotonic()
         with self._answer:

@@ -58,7 +58,9 @@ class Spec:
 _MERGE = MergeSettings()
 
 AUDIO_RING = (
-    Spec('source', MICROPHONE, 'where audio comes from: "microphone", or the path of a sound file'),
+    Spec(
+        'source', MICROPHONE, 'where audio comes from: "microphone", or the path of a sound file'
+    ),
     Spec('device', '', 'microphone: name, part of a name or index; empty: the default one'),
     Spec(
         'pace',

@@ -42,9 +42,7 @@ class WhisperNode(WorkerNode):
         super().__init__('whisper', **options)
         values = parameters.declare(self, parameters.WHISPER)
         model = models.resolve(values['model'], progress=self._log_progress())
-        self._engine = WhisperEngine(
-            model, threads=values['threads'], language=values['language']
-        )
+        self._engine = WhisperEngine(model, threads=values['threads'], language=values['language'])
         self.skipped_windows = 0
         """Windows that a newer one overtook while they waited."""
         self.decoded_windows = 0
