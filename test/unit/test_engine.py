@@ -62,7 +62,7 @@ def test_full_scale_noise_is_safe(engine):
     engine.transcribe(noise)
 
 
-def test_an_abort_ends_a_decode(recording):
+def test_an_abort_ends_the_decoding(recording):
     path, _ = recording('demo')
     samples, _ = soundfile.read(path, dtype='int16', frames=160000)
     with WhisperEngine(models.resolve('demo'), threads=1) as engine:
@@ -70,9 +70,8 @@ def test_an_abort_ends_a_decode(recording):
         threading.Timer(0.03, engine.abort).start()
         started_s = time.monotonic()
         with pytest.raises(DecodeAborted):
-            engine.transcribe(samples)
-            engine.transcribe(samples)
-        assert time.monotonic() - started_s < 5
+            while time.monotonic() - started_s < 30:
+                engine.transcribe(samples)
 
 
 @pytest.mark.parametrize(

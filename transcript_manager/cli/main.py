@@ -8,6 +8,7 @@ import sys
 
 from transcript_manager.cli import models, run
 from transcript_manager.errors import TranscriptManagerError
+from transcript_manager.ros.process import leave_running_decode
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -28,6 +29,12 @@ def main(args: Sequence[str] | None = None) -> int:
     run.add_parser(commands)
     models.add_parser(commands)
     parsed = parser.parse_args(args)
+    code = _run(parsed)
+    leave_running_decode(code)
+    return code
+
+
+def _run(parsed: argparse.Namespace) -> int:
     try:
         return parsed.run(parsed)
     except TranscriptManagerError as error:

@@ -15,7 +15,7 @@ from rclpy.validate_namespace import validate_namespace
 from transcript_manager import result
 from transcript_manager.audio.files import FileSource
 from transcript_manager.cli.models import progress_bar
-from transcript_manager.cli.view import choose_view, View
+from transcript_manager.cli.view import choose_view, LiveView, View
 from transcript_manager.decoder import models
 from transcript_manager.errors import ParameterError, TranscriptManagerError
 from transcript_manager.ros import parameters
@@ -91,9 +91,22 @@ def run(args: argparse.Namespace) -> int:
             f'--window is {args.window:g}, model {model.name} takes windows of at most '
             f'{model.max_window_s:g} s'
         )
-    log_level = 'info' if args.verbose else 'warn'
-    with Process(['--ros-args', '--log-level', log_level]) as process:
-        return _Session(args, process, str(model.path)).run()
+    view, view_prints_result = choose_view(
+        stdout=sys.stdout,
+        stderr=sys.stderr,
+        result_on_stdout=_text_on_stdout(args),
+        quiet=args.quiet,
+    )
+    ros_args = ['--ros-args', '--log-level', 'info' if args.verbose else 'warn']
+    if isinstance(view, LiveView):
+        ros_args.append('--disable-stdout-logs')  # a log line would tear the picture
+    with Process(ros_args) as process:
+        session = _Session(args, process, str(model.path))
+        return session.run(view, streams_lines=_text_on_stdout(args) and not view_prints_result)
+
+
+def _text_on_stdout(args: argparse.Namespace) -> bool:
+    return args.format == 'text' and args.output is None
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -147,20 +160,13 @@ class _Session:
             },
         )
 
-    def run(self) -> int:
-        text_on_stdout = self._args.format == 'text' and self._args.output is None
-        view, view_prints_result = choose_view(
-            stdout=sys.stdout,
-            stderr=sys.stderr,
-            result_on_stdout=text_on_stdout,
-            duration_s=self._ring.duration_s,
-            quiet=self._args.quiet,
-        )
-        streams_lines = text_on_stdout and not view_prints_result
+    def run(self, view: View, *, streams_lines: bool) -> int:
+        if isinstance(view, LiveView):
+            view.duration_s = self._ring.duration_s
         with view:
             is_complete = self._follow(view, streams_lines)
         final = to_result(self._listener.snapshot(), start_ns=self._start_ns())
-        if not text_on_stdout:
+        if not _text_on_stdout(self._args):
             self._write(final)
         if not self._args.quiet:
             self._summarise(final)
@@ -193,6 +199,8 @@ class _Session:
                 shown += 1
             if snapshot.revision != revision:
                 revision = snapshot.revision
+                if isinstance(view, LiveView):
+                    view.skipped_windows = self._whisper.skipped_windows
                 view.update(snapshot, (snapshot.position_ns - start_ns) / NS_PER_S)
             if snapshot.is_complete:
                 return True

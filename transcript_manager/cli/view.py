@@ -34,13 +34,14 @@ class LiveView:
     For a terminal: final lines scroll up, below them the part that still moves.
 
     Stable text is plain, tentative text dim and italic.
-
-    :param duration_s: length of the audio [s]; None if it is not known
     """
 
-    def __init__(self, console: Console, *, duration_s: float | None) -> None:
+    def __init__(self, console: Console) -> None:
+        self.duration_s: float | None = None
+        """Length of the audio [s]; None if it is not known."""
+        self.skipped_windows = 0
+        """Windows that were overtaken while they waited for the decoder."""
         self._console = console
-        self._duration_s = duration_s
         self._live = Live(
             console=console, refresh_per_second=_REFRESH_HZ, transient=True, screen=False
         )
@@ -72,12 +73,13 @@ class LiveView:
 
     def _status(self, snapshot: Snapshot, position_s: float) -> Text:
         position = clock(position_s)
-        if self._duration_s:
-            position += f' of {clock(self._duration_s)}'
+        if self.duration_s:
+            position += f' of {clock(self.duration_s)}'
+        skipped = f', {self.skipped_windows} windows skipped' if self.skipped_windows else ''
         return Text.assemble(
             ('● ', 'red'),
             (position, 'bold cyan'),
-            (f'  model {snapshot.model}, decode {snapshot.inference_ms} ms  ', 'dim'),
+            (f'  model {snapshot.model}, decode {snapshot.inference_ms} ms{skipped}  ', 'dim'),
             ('stable', 'bold'),
             (' / ', 'dim'),
             ('tentative', 'dim italic'),
@@ -122,7 +124,6 @@ def choose_view(
     stdout: TextIO,
     stderr: TextIO,
     result_on_stdout: bool,
-    duration_s: float | None,
     quiet: bool,
 ) -> tuple[View, bool]:
     """
@@ -137,7 +138,7 @@ def choose_view(
     if quiet:
         return PlainView(None), False
     if result_on_stdout and stdout.isatty():
-        return LiveView(Console(file=stdout), duration_s=duration_s), True
+        return LiveView(Console(file=stdout)), True
     if stderr.isatty():
-        return LiveView(Console(file=stderr), duration_s=duration_s), False
+        return LiveView(Console(file=stderr)), False
     return PlainView(stderr), False

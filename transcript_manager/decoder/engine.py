@@ -106,6 +106,8 @@ class WhisperEngine:
             raise ValueError(f'need int16 of shape (n,), got {samples.dtype} {samples.shape}')
         if len(samples) > self.max_samples:
             raise ValueError(f'{len(samples)} samples, the model takes {self.max_samples}')
+        if self._aborted.is_set():
+            raise DecodeAborted
         if len(samples) == 0:
             return EngineResult((), '' if self._language == 'auto' else self._language)
         audio = np.zeros(max(len(samples), _MIN_SAMPLES), dtype=np.float32)
@@ -121,7 +123,11 @@ class WhisperEngine:
         return EngineResult(tuple(s for s in segments if s.tokens), self._spoken_language())
 
     def abort(self) -> None:
-        """End the running decode soon, and every later one at once. Callable from any thread."""
+        """
+        Let no further encoding begin: the running decode ends after its part, later ones at once.
+
+        Callable from any thread.
+        """
         self._aborted.set()
 
     def close(self) -> None:
@@ -183,7 +189,9 @@ class WhisperEngine:
         parameters.audio_ctx = self._audio_ctx(len(audio))
         for name in ('print_progress', 'print_realtime', 'print_timestamps', 'print_special'):
             setattr(parameters, name, False)
-        parameters.set_abort_callback(self._aborted.is_set)
+        # Asked once per encoding. The abort callback of ggml would be asked at every node of every
+        # graph and take Python's lock each time: several times slower beside other threads.
+        parameters.set_encoder_begin_callback(lambda _: not self._aborted.is_set())
         return parameters
 
     def _audio_ctx(self, sample_count: int) -> int:

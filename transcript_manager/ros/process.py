@@ -9,6 +9,7 @@ are stopped first and ROS is shut down last, so that no thread publishes into a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import os
 import signal
 import sys
 import threading
@@ -21,8 +22,10 @@ from rclpy.signals import SignalHandlerOptions
 
 from transcript_manager.errors import TranscriptManagerError
 
+_WORKER_NAME = 'transcript_manager worker'
 EXIT_OK, EXIT_ERROR, EXIT_USAGE = 0, 1, 2
-_JOIN_TIMEOUT_S = 10.0
+_JOIN_TIMEOUT_S = 2.0
+"""Longer than anything but a large model's decode; `ros2 launch` loses patience after 5 s."""
 
 
 class WorkerNode(Node):
@@ -44,7 +47,7 @@ class WorkerNode(Node):
     def start_worker(self, work: Callable[[], None]) -> None:
         """Run ``work`` in the node's thread; what it raises is the node's failure."""
         self._worker = threading.Thread(
-            target=self._run, args=(work,), name=self.get_name(), daemon=True
+            target=self._run, args=(work,), name=_WORKER_NAME, daemon=True
         )
         self._worker.start()
 
@@ -59,10 +62,15 @@ class WorkerNode(Node):
                 self.on_failure(error)
 
     def stop(self) -> None:
-        """Ask the worker to end and wait for it."""
+        """Ask the worker to end and wait for it, for a while."""
         self.stopping.set()
         if self._worker is not None:
             self._worker.join(_JOIN_TIMEOUT_S)
+
+    @property
+    def is_working(self) -> bool:
+        """Whether the worker is still at it: inside a decode, it cannot be told to end."""
+        return self._worker is not None and self._worker.is_alive()
 
 
 class Process:
@@ -135,7 +143,8 @@ class Process:
         if self._spinner.is_alive():
             self._spinner.join(_JOIN_TIMEOUT_S)
         for node in self._nodes:
-            node.destroy_node()
+            if not (isinstance(node, WorkerNode) and node.is_working):
+                node.destroy_node()
         rclpy.try_shutdown()
         for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
@@ -147,6 +156,20 @@ def run_node(name: str, factory: Callable[[], Node], args: Sequence[str] | None 
 
     :returns: the exit code: 0 after a signal, 2 for a mistake of the user, 1 for a defect
     """
+    code = _run_node(name, factory, args)
+    leave_running_decode(code)
+    return code
+
+
+def leave_running_decode(code: int) -> None:
+    """End the process here and now if a worker is inside a decode: it would outlive Python."""
+    if any(thread.name == _WORKER_NAME for thread in threading.enumerate()):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _run_node(name: str, factory: Callable[[], Node], args: Sequence[str] | None) -> int:
     try:
         with Process(sys.argv if args is None else args) as process:
             try:

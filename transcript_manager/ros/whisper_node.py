@@ -63,13 +63,14 @@ class WhisperNode(WorkerNode):
         )
 
     def stop(self) -> None:
-        """End the worker, and the decode it is in."""
+        """End the worker; a decode that is running is left behind if it takes too long."""
         self.stopping.set()
         self._engine.abort()
         with self._arrived:
             self._arrived.notify()
         super().stop()
-        self._engine.close()
+        if not self.is_working:
+            self._engine.close()
 
     def _on_window(self, message: msg.AudioWindow) -> None:
         with self._arrived:
