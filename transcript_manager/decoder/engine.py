@@ -64,8 +64,13 @@ class EngineResult:
 
 
 def default_threads() -> int:
-    """Threads that help: the cores this process may use, at most 4."""
-    return min(4, len(os.sched_getaffinity(0)))
+    """
+    Threads that help: one less than the cores this process may use, 1..4.
+
+    whisper.cpp's threads wait for each other busily: when another process takes one of the cores
+    they all need, a decode takes ten times as long. The rest of a robot needs a core anyway.
+    """
+    return max(1, min(4, len(os.sched_getaffinity(0)) - 1))
 
 
 class WhisperEngine:

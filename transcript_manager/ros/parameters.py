@@ -90,7 +90,13 @@ WHISPER = (
         '"demo" (the bundled toy model), an official name such as "tiny.en" or "base" (fetched '
         'once), or the path of a ggml model file',
     ),
-    Spec('threads', 0, 'of whisper.cpp; 0: the cores there are, at most 4', 0, MAX_THREADS),
+    Spec(
+        'threads',
+        0,
+        'of whisper.cpp; 0: one less than the cores there are, at most 4',
+        0,
+        MAX_THREADS,
+    ),
     Spec('language', 'en', 'spoken language, ISO 639-1, or "auto" to detect it in each window'),
 )
 
