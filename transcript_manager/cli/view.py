@@ -66,7 +66,7 @@ class LiveView:
     def update(self, snapshot: Snapshot, position_s: float) -> None:
         """Redraw the moving part."""
         moving = Text.assemble(
-            (snapshot.stable_text.lstrip(), 'bold'), (snapshot.tentative_text, 'dim italic')
+            snapshot.stable_text.lstrip(), (snapshot.tentative_text, 'dim italic')
         )
         lines = moving.wrap(self._console, max(20, self._console.width - 1))
         self._live.update(Group(self._status(snapshot, position_s), *lines[-_TAIL_LINES:]))
@@ -80,7 +80,7 @@ class LiveView:
             ('● ', 'red'),
             (position, 'bold cyan'),
             (f'  model {snapshot.model}, decode {snapshot.inference_ms} ms{skipped}  ', 'dim'),
-            ('stable', 'bold'),
+            'stable',
             (' / ', 'dim'),
             ('tentative', 'dim italic'),
             no_wrap=True,
