@@ -75,3 +75,37 @@ def test_real_time_pace_gives_the_same_text_as_fast(transcript, recording, word_
     assert word_error_rate(reference['text'], done.stdout) < 0.05
     # Progress went to standard error while it ran, the result alone to standard output.
     assert 'windows decoded' in done.stderr and 'windows decoded' not in done.stdout
+
+
+def test_the_result_can_go_to_a_file_with_times(transcript, recording, tmp_path):
+    path, _ = recording('second')
+    target = tmp_path / 'out.txt'
+    done = transcript(
+        *('run', '--audio', path, '--model', 'demo', '--fast', '--timestamps', '-o', target)
+    )
+    assert (done.returncode, done.stdout) == (0, ''), done.stderr
+    lines = target.read_text().splitlines()
+    assert lines[0].startswith('[00:00.') and lines[0].endswith('robot is low again.')
+    assert len(lines) >= 8 and all(line.startswith('[00:') for line in lines)
+    assert [p.name for p in tmp_path.iterdir()] == ['out.txt']
+
+
+def test_two_at_once_on_the_same_topics_are_refused(
+    transcript, start, installed_command, recording
+):
+    path, _ = recording('demo')
+    first = start([installed_command, 'run', '--audio', path, '--model', 'demo'])
+    first.wait_for('00:0')
+    done = transcript('run', '--audio', path, '--model', 'demo', timeout_s=30)
+    assert done.returncode == 2
+    assert 'another transcriber uses the same topics' in done.stderr
+    assert first.process.poll() is None  # the first one goes on
+
+
+def test_ctrl_c_keeps_what_was_heard(start, installed_command, recording):
+    path, _ = recording('demo')
+    program = start([installed_command, 'run', '--audio', path, '--model', 'demo'])
+    program.wait_for('00:09')
+    assert program.stop(timeout_s=20) == 130
+    assert "In consequence, I'm inclined to reserve all judgments" in program.output
+    assert 'Traceback' not in program.output

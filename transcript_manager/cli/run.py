@@ -29,6 +29,8 @@ from transcript_manager.ros.whisper_node import WhisperNode
 EXIT_OK = 0
 EXIT_INTERRUPTED = 130
 _POLL_S = 0.1
+_COMPANY_CHECK_S = 5.0
+"""Other nodes are discovered within this time; who comes later has to check for us."""
 _FLUSH_TIMEOUT_S = 30.0
 """After the end is asked for, the last decode may take this long."""
 
@@ -134,6 +136,7 @@ class _Session:
     def __init__(self, args: argparse.Namespace, process: Process, model: str) -> None:
         self._args = args
         self._process = process
+        self._started_s = time.monotonic()
         namespace = args.namespace
 
         def add(factory, values: dict[str, object]):
@@ -188,6 +191,7 @@ class _Session:
                 self._listener.changed.wait(_POLL_S)
             if self._process.failure is not None:
                 raise self._process.failure
+            self._refuse_company()
             snapshot = self._listener.snapshot()
             start_ns = self._start_ns()
             for message in snapshot.segments[shown:]:
@@ -215,6 +219,17 @@ class _Session:
                 self._ring.end_stream()
             if give_up_s is not None and time.monotonic() > give_up_s:
                 return False
+
+    def _refuse_company(self) -> None:
+        """Refuse to begin where another transcriber uses the same topics: texts would mix."""
+        if time.monotonic() - self._started_s > _COMPANY_CHECK_S:
+            return
+        for topic in ('audio_window', 'tokens', 'transcript'):
+            if self._listener.count_publishers(topic) > 1:
+                raise TranscriptManagerError(
+                    'another transcriber uses the same topics; give --namespace NAME, or set '
+                    'ROS_DOMAIN_ID to a number of its own'
+                )
 
     def _write(self, final: result.Result) -> None:
         text = (

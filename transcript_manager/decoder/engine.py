@@ -106,6 +106,7 @@ class WhisperEngine:
         :param samples: int16, shape (n,), mono, 16 kHz, n at most :attr:`max_samples`
         :raises ValueError: if the array is of another type, shape or too long
         :raises DecodeAborted: if :meth:`abort` was called meanwhile
+        :raises DecodeFailed: if whisper.cpp could not decode this window
         """
         if samples.dtype != np.int16 or samples.ndim != 1:
             raise ValueError(f'need int16 of shape (n,), got {samples.dtype} {samples.shape}')
@@ -121,7 +122,7 @@ class WhisperEngine:
         if self._aborted.is_set():
             raise DecodeAborted
         if status != 0:
-            raise RuntimeError(f'whisper.cpp failed on a window, status {status}')
+            raise DecodeFailed(f'whisper.cpp failed on a window, status {status}')
         window_ms = len(samples) * 1000 // SAMPLE_RATE_HZ
         count = self._api.whisper_full_n_segments(self._context)
         segments = (self._segment(k, window_ms) for k in range(count))
@@ -249,6 +250,10 @@ class WhisperEngine:
 
 class DecodeAborted(Exception):
     """The decode was ended by :meth:`WhisperEngine.abort`; there is no result."""
+
+
+class DecodeFailed(Exception):
+    """whisper.cpp could not decode a window; it may do the next one."""
 
 
 def _token_span(start_ms: int, end_ms: int, window_ms: int) -> tuple[int, int]:

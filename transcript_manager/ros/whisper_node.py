@@ -17,9 +17,11 @@ import numpy as np
 import soxr
 
 from transcript_manager import msg
+from transcript_manager.audio.ring import SAMPLE_RATES_HZ
 from transcript_manager.decoder import models
 from transcript_manager.decoder.engine import (
     DecodeAborted,
+    DecodeFailed,
     EngineResult,
     SAMPLE_RATE_HZ,
     WhisperEngine,
@@ -99,8 +101,12 @@ class WhisperNode(WorkerNode):
                 self._publisher.publish(tokens)
 
     def _decode(self, message: msg.AudioWindow) -> msg.WhisperTokens | None:
-        if message.sample_rate == 0:
-            self._warn('an audio window has sample_rate 0 and is ignored')
+        low, high = SAMPLE_RATES_HZ
+        if not low <= message.sample_rate <= high:
+            self._warn(
+                f'an audio window has sample_rate {message.sample_rate}, must be '
+                f'{low}..{high} Hz; it is ignored'
+            )
             return None
         stamp = message.header.stamp
         identity = (stamp.sec, stamp.nanosec, message.first_sample, len(message.samples))
@@ -108,7 +114,11 @@ class WhisperNode(WorkerNode):
             _, result, inference_ms = self._last  # sent again, or once more as the last one
         else:
             started_s = time.perf_counter()
-            result = self._engine.transcribe(self._prepared(message))
+            try:
+                result = self._engine.transcribe(self._prepared(message))
+            except DecodeFailed as error:  # of this window; the next one is another chance
+                self.get_logger().error(str(error), throttle_duration_sec=_WARN_EVERY_S)
+                result = EngineResult((), '')
             elapsed_s = time.perf_counter() - started_s
             self.busy_s += elapsed_s
             self.decoded_windows += 1
