@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 from pathlib import Path
+import runpy
 import signal
 import socket
 import subprocess
@@ -28,6 +29,10 @@ PREFIX = Path(sysconfig.get_path('data'))
 EXECUTABLES = PREFIX / 'lib' / 'transcript_manager'
 COMMAND = PREFIX / 'bin' / 'transcript'
 TIMEOUT_S = 90.0
+# Siblings cannot be imported here: the tests are no package (import mode "importlib").
+virtual_microphone = runpy.run_path(str(ROOT / 'test' / 'virtual_microphone.py'))[
+    'virtual_microphone'
+]
 _DOMAIN_PORT = 47600  # + domain: bound while a test uses the domain
 
 

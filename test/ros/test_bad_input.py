@@ -126,7 +126,8 @@ def test_a_truncated_flac_keeps_what_came_before(transcript, recording, tmp_path
     cut = tmp_path / 'cut.flac'
     cut.write_bytes(path.read_bytes()[:300_000])
     done = transcript('run', '--audio', cut, '--model', 'demo', '--fast')
-    assert 'Traceback' not in done.stderr
+    assert done.returncode == 2 and 'Traceback' not in done.stderr
+    assert 'cut.flac: damaged after' in done.stderr
     assert 'David, the battery of the big robot is low again.' in done.stdout
 
 

@@ -1,168 +1,183 @@
-"""
-The microphone as a source, through PortAudio.
-
-sounddevice is imported on first use: reading files and replaying bags need no PortAudio.
-"""
+"""The microphone as a source, through PortAudio."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-import functools
+import atexit
+import logging
 import queue
+import threading
 import time
 
 import numpy as np
-import soxr
 
-from transcript_manager.audio.source import BLOCK_S, to_int16
+from transcript_manager.audio.devices import (
+    choose_device,
+    import_sounddevice,
+    InputDevice,
+    list_input_devices,
+)
+from transcript_manager.audio.source import BLOCK_S, MonoConverter
 from transcript_manager.errors import AudioSourceError
 
-_QUEUE_BLOCKS = 300  # 30 s: longer than any stall that is worth catching up with
-_STALL_TIMEOUT_S = 5.0
-_MAX_CHANNELS = 2  # the rest of an array's channels are seldom microphones
+__all__ = ['InputDevice', 'Microphone', 'choose_device', 'list_input_devices']
 
-
-@dataclass(frozen=True, slots=True)
-class InputDevice:
-    """A device that can record."""
-
-    index: int
-    name: str
-    host_api: str
-    sample_rate_hz: int
-    """Its own default rate."""
-    channels: int
-    is_default: bool
-
-
-def list_input_devices() -> list[InputDevice]:
-    """
-    List what PortAudio can record from.
-
-    :raises AudioSourceError: if PortAudio is missing
-    """
-    sounddevice = _sounddevice()
-    host_apis = sounddevice.query_hostapis()
-    default = sounddevice.default.device[0]
-    return [
-        InputDevice(
-            index=index,
-            name=device['name'],
-            host_api=host_apis[device['hostapi']]['name'],
-            sample_rate_hz=round(device['default_samplerate']),
-            channels=device['max_input_channels'],
-            is_default=index == default,
-        )
-        for index, device in enumerate(sounddevice.query_devices())
-        if device['max_input_channels'] > 0
-    ]
-
-
-def choose_device(wanted: str, devices: Sequence[InputDevice]) -> InputDevice:
-    """
-    Choose a device.
-
-    :param wanted: '' for the default, an index, a name, or part of a name in any case; an exact
-        name wins over a part
-    :raises AudioSourceError: if there is none or more than one; the message lists what there is
-    """
-    if not devices:
-        raise AudioSourceError('no microphone found: PortAudio knows no device that can record')
-    if not wanted:
-        return next((d for d in devices if d.is_default), devices[0])
-    if wanted.isdecimal():
-        matching = [d for d in devices if d.index == int(wanted)]
-    else:
-        matching = [d for d in devices if d.name == wanted] or [
-            d for d in devices if wanted.casefold() in d.name.casefold()
-        ]
-    if len(matching) == 1:
-        return matching[0]
-    problem = 'no device is called' if not matching else 'more than one device is called'
-    there_is = '; '.join(f'{d.index}: {d.name}' for d in matching or devices)
-    raise AudioSourceError(f'{problem} {wanted!r}; there is {there_is}')
+_LOGGER = logging.getLogger(__name__)
+_QUEUE_S = 30.0  # longer than any stall of the reader that is worth catching up with
+_MAX_CHANNELS = 2  # one would be the left one only; an array's others are seldom microphones
+_MAX_LATENCY_S = 5.0  # PortAudio's times are not believed beyond
+_CLOSE_TIMEOUT_S = 3.0
 
 
 class Microphone:
     """
     A recording device at its own rate, downmixed by the mean of its channels and resampled.
 
+    It records from the start. When nobody reads for longer than the queue lasts (30 s), samples
+    are dropped and silence takes their place, so that the rest keeps its time.
+
     :param device: see :func:`choose_device`
     :param sample_rate_hz: rate of the samples handed out
+    :param stall_timeout_s: a device that has delivered nothing for so long is gone [s]
     :raises AudioSourceError: if PortAudio or the device is missing, or the device does not open
     """
 
-    def __init__(self, device: str = '', *, sample_rate_hz: int = 16000) -> None:
-        sounddevice = _sounddevice()
+    def __init__(
+        self, device: str = '', *, sample_rate_hz: int = 16000, stall_timeout_s: float = 5.0
+    ) -> None:
+        sounddevice = import_sounddevice()
         chosen = choose_device(device, list_input_devices())
         self.name = f'microphone "{chosen.name}"'
         self.sample_rate_hz = sample_rate_hz
         self.duration_s: float | None = None
+        """Always None: a microphone has no end."""
         self.start_time_s: float | None = None
         """When the first sample was captured, Unix time [s]; None before it came."""
         self.overflows = 0
-        """How often PortAudio or the queue lost samples."""
+        """How often PortAudio lost samples; how many it does not tell."""
         self._rate_hz = chosen.sample_rate_hz
-        self._resampler = (
-            soxr.ResampleStream(self._rate_hz, sample_rate_hz, 1, dtype='float32')
-            if self._rate_hz != sample_rate_hz
-            else None
-        )
-        self._blocks: queue.Queue[np.ndarray] = queue.Queue(_QUEUE_BLOCKS)
-        self._last_block_s = time.monotonic()
+        self._channels = min(chosen.channels, _MAX_CHANNELS)
+        self._converter = MonoConverter(self._rate_hz, sample_rate_hz)
+        self._block_frames = round(BLOCK_S * self._rate_hz)
+        # Written by PortAudio's thread.
+        self._queue: queue.SimpleQueue[tuple[int, np.ndarray]] = queue.SimpleQueue()
+        self._queued_frames = 0  # ever put into the queue
+        self._dropped_frames = 0
+        self._gap_frames = 0  # dropped since the last put
+        # Written by the reader.
+        self._taken_frames = 0  # ever taken out of the queue
+        self._silence_frames = 0  # to be handed out before _waiting
+        self._waiting: np.ndarray | None = None
+        self._stall_timeout_s = stall_timeout_s
+        self._starved_s = 0.0
+        self._checked_s = time.monotonic()
+        self._stream = None
         try:
             self._stream = sounddevice.InputStream(
                 device=chosen.index,
                 samplerate=self._rate_hz,
-                channels=min(chosen.channels, _MAX_CHANNELS),
+                channels=self._channels,
                 dtype='float32',
-                blocksize=round(BLOCK_S * self._rate_hz),
-                callback=self._on_block,
+                latency='high',
+                callback=self._on_frames,
             )
             self._stream.start()
         except sounddevice.PortAudioError as error:
-            raise AudioSourceError(f'{self.name} does not open: {error}') from error
+            self.close()
+            raise AudioSourceError(
+                f'{self.name} does not open at {self._rate_hz} Hz ({error}); is another program '
+                'using it?'
+            ) from error
 
-    def _on_block(self, data: np.ndarray, frames: int, times, status) -> None:
-        """Keep a block; PortAudio's thread may do no more than that."""
+    @property
+    def dropped_samples(self) -> int:
+        """How many samples were dropped because nobody read them, at the output rate."""
+        return round(self._dropped_frames * self.sample_rate_hz / self._rate_hz)
+
+    def _on_frames(self, data: np.ndarray, frames: int, times, status) -> None:
+        """Keep what came; PortAudio's thread may do no more than that."""
         if self.start_time_s is None:
-            latency_s = max(0.0, times.currentTime - times.inputBufferAdcTime)
-            # Some host APIs give no times; then the block has just been filled.
-            if not 0.0 < latency_s < 10.0:
-                latency_s = frames / self._rate_hz
+            length_s = frames / self._rate_hz
+            latency_s = times.currentTime - times.inputBufferAdcTime
+            # Some host APIs give no times; then the last frame is taken to be new.
+            if not length_s <= latency_s <= _MAX_LATENCY_S:
+                latency_s = length_s
             self.start_time_s = time.time() - latency_s
         if status.input_overflow:
             self.overflows += 1
-        try:
-            self._blocks.put_nowait(data.copy())
-        except queue.Full:
-            self.overflows += 1
+        if self._queued_frames - self._taken_frames + frames > _QUEUE_S * self._rate_hz:
+            self._dropped_frames += frames
+            self._gap_frames += frames
+            return
+        self._queue.put((self._gap_frames, data.copy()))
+        self._gap_frames = 0
+        self._queued_frames += frames
 
     def read(self, timeout_s: float) -> np.ndarray | None:
         """
-        Return the next block; see :class:`AudioSource`.
+        Return what has come, at most about 100 ms of it; see :class:`AudioSource`.
 
-        :raises AudioSourceError: if the device has delivered nothing for 5 s
+        :raises AudioSourceError: if the device has stopped or is stalled
         """
-        try:
-            block = self._blocks.get(timeout=timeout_s)
-        except queue.Empty:
-            if time.monotonic() - self._last_block_s > _STALL_TIMEOUT_S:
-                raise AudioSourceError(
-                    f'{self.name} has delivered nothing for {_STALL_TIMEOUT_S:g} s; is it '
-                    'still connected?'
-                ) from None
+        if self._stream is None:
+            return None
+        end_s = time.monotonic() + min(timeout_s, self._stall_timeout_s)
+        parts: list[np.ndarray] = []
+        count = 0
+        while count < self._block_frames:
+            part = self._take(max(0.0, end_s - time.monotonic()))
+            if part is None:
+                break
+            parts.append(part)
+            count += len(part)
+        self._check_alive(bool(parts), timeout_s)
+        if not parts:
             return np.zeros(0, dtype=np.int16)
-        self._last_block_s = time.monotonic()
-        mono = block.mean(axis=1)
-        if self._resampler is not None:
-            mono = self._resampler.resample_chunk(mono)
-        return to_int16(mono)
+        return self._converter.convert(np.concatenate(parts))
+
+    def _take(self, timeout_s: float) -> np.ndarray | None:
+        """Return the next frames of the queue, float32, shape (n, channels); None for none."""
+        if self._waiting is None:
+            try:
+                self._silence_frames, self._waiting = self._queue.get(timeout=timeout_s)
+            except queue.Empty:
+                return None
+            self._taken_frames += len(self._waiting)
+        if self._silence_frames:
+            count = min(self._silence_frames, self._block_frames)
+            self._silence_frames -= count
+            return np.zeros((count, self._channels), dtype=np.float32)
+        frames, self._waiting = self._waiting, None
+        return frames
+
+    def _check_alive(self, has_delivered: bool, timeout_s: float) -> None:
+        now_s = time.monotonic()
+        # Time in which nobody was reading, or the process was suspended, is not the device's.
+        waited_s = min(now_s - self._checked_s, timeout_s + 0.5)
+        self._checked_s = now_s
+        self._starved_s = 0.0 if has_delivered else self._starved_s + waited_s
+        if has_delivered:
+            return
+        if not self._stream.active:
+            raise AudioSourceError(f'{self.name} has stopped; is it still connected?')
+        if self._starved_s >= self._stall_timeout_s:
+            raise AudioSourceError(
+                f'{self.name} has delivered nothing for {self._stall_timeout_s:g} s; is it '
+                'still connected?'
+            )
 
     def close(self) -> None:
-        """Stop recording; may be called twice."""
-        self._stream.close()
+        """Stop recording; may be called twice. What follows is the end of the stream."""
+        stream, self._stream = self._stream, None
+        if stream is None:
+            return
+        # A device that hangs makes PortAudio hang, now and again at the end of the process.
+        closer = threading.Thread(target=_close, args=(stream,), daemon=True)
+        closer.start()
+        closer.join(_CLOSE_TIMEOUT_S)
+        if closer.is_alive():
+            _LOGGER.warning('%s hangs and is left open', self.name)
+            del self._converter  # or soxr reports it as leaked: the callback keeps this alive
+            atexit.unregister(getattr(import_sounddevice(), '_exit_handler', _close))
 
     def __enter__(self) -> Microphone:
         """Return itself."""
@@ -173,17 +188,6 @@ class Microphone:
         self.close()
 
 
-@functools.cache
-def _sounddevice():
-    try:
-        import sounddevice
-    except OSError as error:  # what it raises when the library is not there
-        raise AudioSourceError(
-            f'the microphone needs PortAudio ({error}); install it with: '
-            'apt-get install libportaudio2'
-        ) from error
-    except ImportError as error:
-        raise AudioSourceError(
-            'the microphone needs sounddevice; install it with: pip install sounddevice'
-        ) from error
-    return sounddevice
+def _close(stream) -> None:
+    stream.abort()
+    stream.close()

@@ -17,7 +17,7 @@ from transcript_manager.audio.files import FileSource
 from transcript_manager.cli.models import progress_bar
 from transcript_manager.cli.view import choose_view, LiveView, View
 from transcript_manager.decoder import models
-from transcript_manager.errors import ParameterError, TranscriptManagerError
+from transcript_manager.errors import AudioSourceError, ParameterError, TranscriptManagerError
 from transcript_manager.ros import parameters
 from transcript_manager.ros.audio_ring_node import AudioRingNode
 from transcript_manager.ros.conversions import NS_PER_S
@@ -173,6 +173,8 @@ class _Session:
             self._write(final)
         if not self._args.quiet:
             self._summarise(final)
+        if self._process.failure is not None:
+            raise self._process.failure
         if is_complete and (self._args.mic is not None or not self._process.interrupted):
             return EXIT_OK
         return EXIT_INTERRUPTED
@@ -189,8 +191,9 @@ class _Session:
         while True:
             with self._listener.changed:
                 self._listener.changed.wait(_POLL_S)
-            if self._process.failure is not None:
-                raise self._process.failure
+            failure = self._process.failure
+            if failure is not None and not isinstance(failure, AudioSourceError):
+                raise failure
             self._refuse_company()
             snapshot = self._listener.snapshot()
             start_ns = self._start_ns()
@@ -213,7 +216,8 @@ class _Session:
             if self._process.finished.is_set():
                 if is_ending:  # a second signal
                     return False
-                is_ending = True  # what was heard so far is the result
+                # A signal, or the source has failed: what was heard so far is the result.
+                is_ending = True
                 give_up_s = time.monotonic() + _FLUSH_TIMEOUT_S
                 self._process.finished.clear()
                 self._ring.end_stream()

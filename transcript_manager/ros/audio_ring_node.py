@@ -20,6 +20,7 @@ from transcript_manager.audio.files import FileSource
 from transcript_manager.audio.microphone import Microphone
 from transcript_manager.audio.ring import AudioRing, Window
 from transcript_manager.audio.source import AudioSource
+from transcript_manager.errors import AudioSourceError
 from transcript_manager.ros import parameters, qos
 from transcript_manager.ros.conversions import NS_PER_MS, NS_PER_S, to_ns, window_to_msg
 from transcript_manager.ros.process import run_node, WorkerNode
@@ -79,19 +80,28 @@ class AudioRingNode(WorkerNode):
             if self._waits:
                 self._wait_for_subscriber()
             started_s = time.monotonic()
-            while not self.stopping.is_set():
-                block = self._source.read(timeout_s=_POLL_S)
-                if block is None or self._ending.is_set():
-                    break
-                for window in self._ring.push(block):
-                    self._publish(window, started_s)
-                    if self.stopping.is_set():
-                        return
+            try:
+                self._feed(started_s)
+            except AudioSourceError:
+                # What came before the damage is not lost with it.
+                self._publish(self._ring.finish(), started_s)
+                raise
             if self.stopping.is_set():
                 return
             self._publish(self._ring.finish(), started_s)
             length_s = self._ring.pushed_samples / self._sample_rate_hz
             self.get_logger().info(f'{self._source.name} ended after {length_s:.1f} s')
+
+    def _feed(self, started_s: float) -> None:
+        """Read the source to its end and publish the windows on the way."""
+        while not self.stopping.is_set():
+            block = self._source.read(timeout_s=_POLL_S)
+            if block is None or self._ending.is_set():
+                return
+            for window in self._ring.push(block):
+                self._publish(window, started_s)
+                if self.stopping.is_set():
+                    return
 
     def _wait_for_subscriber(self) -> None:
         """Lose no window to a decoder that is still loading its model."""
@@ -126,7 +136,7 @@ class AudioRingNode(WorkerNode):
             self._wait_for_answer(message, window)
 
     def _first_stamp_ns(self, window: Window) -> int:
-        captured_s = getattr(self._source, 'start_time_s', None)
+        captured_s = self._source.start_time_s
         uses_sim_time = self.get_parameter('use_sim_time').value
         if captured_s is not None and not uses_sim_time:
             return int(captured_s * NS_PER_S)
