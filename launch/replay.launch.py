@@ -8,7 +8,10 @@ ros2 launch transcript_manager replay.launch.py bag:=/path/to/bag replay:=audio 
 on the same topics as live.
 """
 
-from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
+from pathlib import Path
+
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction, Shutdown
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
@@ -55,13 +58,17 @@ def _actions(context: LaunchContext) -> list:
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
+    params_file = value('params_file')
+    if not Path(params_file).is_file():  # launch itself only warns, and the nodes take defaults
+        raise RuntimeError(f'params_file: there is no file {params_file}')
+
     def node(executable: str, parameters: dict) -> Node:
         return Node(
             package='transcript_manager',
             executable=executable,
             name=executable,
             namespace=value('namespace'),
-            parameters=[value('params_file'), {'use_sim_time': True, **parameters}],
+            parameters=[params_file, {'use_sim_time': True, **parameters}],
             arguments=['--ros-args', '--log-level', value('log_level')],
             output='screen',
         )
@@ -78,5 +85,13 @@ def _actions(context: LaunchContext) -> list:
             *('--topics', f'{prefix}/{topic}'),
         ],
         output='screen',
+        # The nodes stay when the bag has ended: their transcript can still be read.
+        on_exit=_stop_if_it_failed,
     )
     return [*nodes, player]
+
+
+def _stop_if_it_failed(event: ProcessExited, _context: LaunchContext) -> Shutdown | None:
+    if event.returncode:
+        return Shutdown(reason=f'ros2 bag play failed, exit code {event.returncode}')
+    return None

@@ -5,6 +5,8 @@ ros2 launch transcript_manager transcribe.launch.py
 ros2 launch transcript_manager transcribe.launch.py model:=small.en device:=USB namespace:=robot1
 """
 
+from pathlib import Path
+
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node, SetParameter
@@ -75,6 +77,9 @@ def _nodes(context: LaunchContext) -> list[Node]:
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
 
+    params_file = value('params_file')
+    if not Path(params_file).is_file():  # launch itself only warns, and the nodes take defaults
+        raise RuntimeError(f'params_file: there is no file {params_file}')
     nodes = []
     for executable, names in PARAMETER_ARGUMENTS.items():
         given = {name: value(name) for name in names if value(name)}
@@ -85,7 +90,7 @@ def _nodes(context: LaunchContext) -> list[Node]:
                 name=executable,
                 namespace=value('namespace'),
                 # The last one wins: an argument over the file.
-                parameters=[value('params_file'), given] if given else [value('params_file')],
+                parameters=[params_file, given] if given else [params_file],
                 arguments=['--ros-args', '--log-level', value('log_level')],
                 output='screen',
                 respawn=True,

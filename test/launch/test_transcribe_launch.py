@@ -76,7 +76,7 @@ class TestTranscribe(unittest.TestCase):
 
     def test_text_appears_and_goes_on_after_a_decoder_is_killed(self, proc_info):
         listener = self.listener
-        self.assertEqual(len(proc_info.process_names()), 3)
+        wait_until(lambda: len(proc_info.process_names()) == 3, 'three processes')
         wait_until(lambda: 'judgments' in listener.snapshot().appended_text, 'the first text')
         whisper = next(n for n in proc_info.process_names() if n.startswith('whisper'))
         os.kill(proc_info[whisper].pid, signal.SIGKILL)
