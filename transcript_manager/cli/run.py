@@ -103,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     if isinstance(view, LiveView):
         ros_args.append('--disable-stdout-logs')  # a log line would tear the picture
     with Process(ros_args) as process:
-        session = _Session(args, process, str(model.path))
+        session = _Session(args, process)
         return session.run(view, streams_lines=_text_on_stdout(args) and not view_prints_result)
 
 
@@ -133,7 +133,7 @@ def _check(args: argparse.Namespace) -> None:
 class _Session:
     """One run: the graph, the view on it, and the result at its end."""
 
-    def __init__(self, args: argparse.Namespace, process: Process, model: str) -> None:
+    def __init__(self, args: argparse.Namespace, process: Process) -> None:
         self._args = args
         self._process = process
         self._started_s = time.monotonic()
@@ -146,7 +146,7 @@ class _Session:
         self._listener: TranscriptListener = add(TranscriptListener, {})
         add(TranscriptNode, {})
         self._whisper: WhisperNode = add(
-            WhisperNode, {'model': model, 'threads': args.threads, 'language': args.language}
+            WhisperNode, {'model': args.model, 'threads': args.threads, 'language': args.language}
         )
         process.spin()
         pace = parameters.LOCKSTEP if args.fast else parameters.REALTIME
