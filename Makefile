@@ -13,6 +13,9 @@ BIN := $(VENV)/bin
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 export ROS_DOMAIN_ID ?= 87
 export ROS_DISTRO := $(ROS)
+# Neither does a ROS installation that happens to be sourced mix into the virtual environment.
+unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_PREFIX_PATH
+unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 SOURCES := CMakeLists.txt package.xml pyproject.toml setup.py \
   $(shell find transcript_manager msg scripts config launch demo -type f -not -name '*.pyc')

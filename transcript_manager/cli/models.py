@@ -18,7 +18,7 @@ def add_parser(commands) -> None:
     parser = commands.add_parser(
         'models',
         help='list the models, or fetch one',
-        description='List the models that --model knows by name; "*" marks those that are here.',
+        description='List the models that --model knows by name, and where they are.',
     )
     parser.set_defaults(run=run, action=None)
     actions = parser.add_subparsers(metavar='ACTION', dest='action')
@@ -36,14 +36,21 @@ def run(args: argparse.Namespace) -> int:
             path = models.fetch(args.name, progress=progress)
         print(path)
         return 0
-    print(f'  {"NAME":<22}{"SIZE":>9}  LANGUAGES')
-    print(f'* {models.DEMO:<22}{"14 MB":>9}  284 English words, for demo and tests only')
+    demo = models.resolve(models.DEMO)
+    rows = [('NAME', 'SIZE', 'LANGUAGES', 'CACHED', 'PATH')]
+    rows.append((demo.name, _size(demo.path.stat().st_size), demo.languages, 'bundled', demo.path))
     for entry in models.catalog().values():
-        mark = '*' if entry.is_cached else ' '
-        size = f'{entry.size_bytes / 1e6:.0f} MB'
-        print(f'{mark} {entry.name:<22}{size:>9}  {entry.languages}')
-    print(f'\nfetched models are kept in {models.cache_folder()}', file=sys.stderr)
+        here = ('yes', entry.path) if entry.is_cached else ('no', '-')
+        rows.append((entry.name, _size(entry.size_bytes), entry.languages, *here))
+    for name, size, languages, cached, path in rows:
+        print(f'{name:<22}{size:>9}  {languages:<14}{cached:<9}{path}')
+    print(f'\n{models.DEMO}: {demo.purpose}', file=sys.stderr)
+    print(f'fetched models are kept in {models.cache_folder()}', file=sys.stderr)
     return 0
+
+
+def _size(size_bytes: int) -> str:
+    return f'{size_bytes / 1e6:.0f} MB'
 
 
 @contextmanager

@@ -37,8 +37,21 @@ _CATALOG = Path(__file__).with_name('catalog.json')
 _TIMEOUT_S = 30.0
 _CHUNK_BYTES = 1 << 18
 _WHISPER_WINDOW_S = 30.0
-_TRAIT_KEYS = {'purpose', 'size_bytes', 'sha256', 'max_window_s', 'audio_ctx', 'dtw'}
-_DTW_KEYS = {'preset', 'n_top', 'marks'}
+_PRESET = 'WHISPER_AHEADS_'
+_TOP_MOST = _PRESET + 'N_TOP_MOST'
+# Layers and heads of the decoders that whisper.cpp's presets are for; with another model it
+# notices that they do not fit and crashes while it cleans up.
+_PRESET_SHAPES = {
+    'TINY': (4, 6),
+    'BASE': (6, 8),
+    'SMALL': (12, 12),
+    'MEDIUM': (24, 16),
+    'LARGE_V1': (32, 20),
+    'LARGE_V2': (32, 20),
+    'LARGE_V3': (32, 20),
+    'LARGE_V3_TURBO': (4, 20),
+}
+_LANGUAGES = ('en', 'multilingual')
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,10 @@ class ModelInfo:
     """Positions its encoder computes; None: by the window's length."""
     dtw: DtwTraits | None = None
     """None: token times are whisper.cpp's own estimates."""
+    languages: str = 'en'
+    """'en' or 'multilingual'."""
+    purpose: str = ''
+    """For people; '' if nobody said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +92,13 @@ class CatalogEntry:
     name: str
     size_bytes: int
     sha256: str
+    languages: str = 'en'
+    """'en' or 'multilingual'."""
+    dtw_preset: str | None = None
+    """
+    Its alignment heads in whisper.cpp. Data only: nobody has established what their times mark,
+    so :func:`resolve` gives these models no :class:`DtwTraits`.
+    """
 
     @property
     def file_name(self) -> str:
@@ -94,11 +118,6 @@ class CatalogEntry:
         except OSError:
             return False
 
-    @property
-    def languages(self) -> str:
-        """For people."""
-        return 'English' if '.en' in self.name else 'multilingual'
-
 
 def cache_folder() -> Path:
     """Return the folder of fetched models, below $TRANSCRIPT_MANAGER_CACHE or the user's cache."""
@@ -116,11 +135,14 @@ def catalog() -> dict[str, CatalogEntry]:
     return {name: CatalogEntry(name, **values) for name, values in models.items()}
 
 
-def resolve(model: str, *, progress: Progress | None = None) -> ModelInfo:
+def resolve(
+    model: str, *, progress: Progress | None = None, allow_fetch: bool = True
+) -> ModelInfo:
     """
     Find a model, fetching an official one that is not in the cache, and check it.
 
     :param model: 'demo', an official name, or the path of a ggml file
+    :param allow_fetch: False: an official model must be in the cache
     :raises ModelError: if it is unknown, missing, damaged or cannot be fetched
     """
     if not model:
@@ -128,9 +150,16 @@ def resolve(model: str, *, progress: Progress | None = None) -> ModelInfo:
     if model == DEMO:
         return _from_file(DEMO, _BUNDLED / 'demo.bin')
     if model in catalog():
-        return _from_file(model, fetch(model, progress=progress))
-    path = Path(model).expanduser()
-    if os.sep in model or path.suffix == '.bin' or path.exists():
+        entry = catalog()[model]
+        if not allow_fetch and not entry.is_cached:
+            raise _not_there(entry, _url(entry), 'fetching is off')
+        return _from_file(model, fetch(model, progress=progress) if allow_fetch else entry.path)
+    try:
+        path = Path(model).expanduser()
+        is_path = os.sep in model or path.suffix == '.bin' or path.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # no such home, too long a name
+        raise ModelError(f'{model!r} is neither a model nor a path: {error}') from error
+    if is_path:
         return _from_file(path.stem, path)
     near = difflib.get_close_matches(model, [DEMO, *catalog()], n=3)
     hint = f'did you mean {" or ".join(near)}? ' if near else ''
@@ -139,16 +168,27 @@ def resolve(model: str, *, progress: Progress | None = None) -> ModelInfo:
 
 def _from_file(name: str, path: Path) -> ModelInfo:
     header = read_header(path)
-    traits = _read_traits(path.with_suffix('.json'))
-    size_bytes = traits.pop('size_bytes', None)
+    beside = path.with_suffix('.json') if path.suffix == '.bin' else Path(f'{path}.json')
+    traits = _read_traits(beside, header)
+    size_bytes, sha256 = traits.pop('size_bytes', None), traits.pop('sha256', None)
     if size_bytes is not None and path.stat().st_size != size_bytes:
         raise ModelError(f'{path}: has {path.stat().st_size} bytes, must have {size_bytes}')
-    traits.pop('purpose', None)
-    traits.pop('sha256', None)
-    return ModelInfo(name, path, header, **traits)
+    if sha256 is not None and (digest := _sha256(path)) != sha256:
+        # Weights that are no numbers end the process when DTW runs over them.
+        raise ModelError(f'{path}: is damaged: its SHA-256 is {digest}, must be {sha256}')
+    languages = 'multilingual' if header.is_multilingual else 'en'
+    return ModelInfo(**{'name': name, 'languages': languages, **traits}, path=path, header=header)
 
 
-def _read_traits(path: Path) -> dict[str, Any]:
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _read_traits(path: Path, header: ModelHeader) -> dict[str, Any]:
     """Read what a model needs, from the file beside it."""
     try:
         traits = json.loads(path.read_text(encoding='utf-8'))
@@ -156,45 +196,79 @@ def _read_traits(path: Path) -> dict[str, Any]:
         return {}
     except (OSError, ValueError) as error:
         raise ModelError(f'{path}: not readable as JSON: {error}') from error
-    if not isinstance(traits, dict) or not set(traits) <= _TRAIT_KEYS:
-        raise ModelError(f'{path}: must be an object of {", ".join(sorted(_TRAIT_KEYS))}')
-    window_s = traits.get('max_window_s', _WHISPER_WINDOW_S)
-    if not _is_number(window_s) or not 1 <= window_s <= _WHISPER_WINDOW_S:
-        raise ModelError(f'{path}: max_window_s is {window_s!r}, must be 1..30')
-    audio_ctx = traits.get('audio_ctx')
-    if audio_ctx is not None and not (type(audio_ctx) is int and 8 <= audio_ctx <= 1500):
-        raise ModelError(f'{path}: audio_ctx is {audio_ctx!r}, must be a whole number, 8..1500')
+    checks = {
+        'name': (_is_text, 'a text'),
+        'purpose': (_is_text, 'a text'),
+        'languages': (
+            lambda v: v == 'en' or (v == 'multilingual' and header.is_multilingual),
+            ' or '.join(_LANGUAGES[: 1 + header.is_multilingual]),
+        ),
+        'size_bytes': (lambda v: type(v) is int, 'a whole number'),
+        'sha256': (_is_text, 'a text'),
+        'max_window_s': (lambda v: _is_number(v) and 1 <= v <= _WHISPER_WINDOW_S, '1..30'),
+        'audio_ctx': (
+            lambda v: v is None or (type(v) is int and 8 <= v <= 1500),
+            'a whole number, 8..1500',
+        ),
+        'dtw': (lambda v: v is None or isinstance(v, dict), 'an object'),
+    }
+    _check(path, traits, checks)
     if traits.get('dtw') is not None:
-        traits['dtw'] = _dtw_traits(path, traits['dtw'])
+        layers = header.n_text_layer
+        dtw_checks = {
+            'preset': (
+                lambda v: _fits(v, header),
+                f'{_TOP_MOST} or the preset of this very model',
+            ),
+            'n_top': (lambda v: type(v) is int and 1 <= v <= layers, f'1..{layers}'),
+            'marks': (lambda v: v == 'end', '"end"'),
+        }
+        _check(path, traits['dtw'], dtw_checks, 'dtw.', need_all=True)
+        traits['dtw'] = DtwTraits(**traits['dtw'])
     return traits
 
 
-def _dtw_traits(path: Path, values: Any) -> DtwTraits:
-    if (
-        not isinstance(values, dict)
-        or set(values) != _DTW_KEYS
-        or values['marks'] != 'end'
-        or type(values['n_top']) is not int
-        or not str(values['preset']).startswith('WHISPER_AHEADS_')
-    ):
-        raise ModelError(
-            f'{path}: dtw must have preset (WHISPER_AHEADS_...), n_top (a whole number) and '
-            'marks ("end")'
-        )
-    return DtwTraits(**values)
+def _check(
+    path: Path, values: Any, checks: dict, prefix: str = '', need_all: bool = False
+) -> None:
+    if not isinstance(values, dict):
+        raise ModelError(f'{path}: must be an object of {", ".join(sorted(checks))}')
+    for key, value in values.items():
+        if key not in checks:
+            known = ', '.join(sorted(checks))
+            raise ModelError(f'{path}: unknown key {prefix + key!r}; must be one of {known}')
+        is_good, wanted = checks[key]
+        if not is_good(value):
+            raise ModelError(f'{path}: {prefix}{key} is {value!r}, must be {wanted}')
+    if need_all and (missing := sorted(checks.keys() - values.keys())):
+        raise ModelError(f'{path}: {prefix}{missing[0]} is missing')
+
+
+def _fits(preset: Any, header: ModelHeader) -> bool:
+    """Whether a preset of alignment heads is one, and for models of this shape."""
+    shape = (header.n_text_layer, header.n_text_head)
+    fitting = [_PRESET + name for name, wanted in _PRESET_SHAPES.items() if wanted == shape]
+    english = [name + '_EN' for name in fitting if 'LARGE' not in name]  # large ones have none
+    return preset in (_TOP_MOST, *fitting, *english)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
-def fetch(name: str, *, progress: Progress | None = None) -> Path:
+def fetch(name: str, *, progress: Progress | None = None, base_url: str | None = None) -> Path:
     """
-    Return the path of an official model in the cache, fetching it if it is not there.
+    Return the path of an official model in the cache, fetching it if it is not there or damaged.
 
     It is checked by size and SHA-256 before it gets its name, so that a file of that name is
     whole, even if two processes fetch at once or one is killed.
 
+    :param progress: told (bytes received, bytes in all)
+    :param base_url: where to get it; None: $TRANSCRIPT_MANAGER_MODELS_URL or upstream
     :raises ModelError: if the name is unknown or the model cannot be fetched; the message names
         the file, where it was expected and where to get it
     """
@@ -202,32 +276,40 @@ def fetch(name: str, *, progress: Progress | None = None) -> Path:
     if entry is None:
         raise ModelError(f'{name!r} is no official model; "transcript models" lists them')
     if entry.is_cached:
-        return entry.path
-    url = _base_url() + entry.file_name
+        try:
+            read_header(entry.path)
+            return entry.path
+        except ModelError:
+            pass  # of the right size and damaged all the same: fetched again
+    url = _url(entry, base_url)
     try:
         _fetch_to(entry, url, progress or (lambda received, total: None))
-    except (OSError, HTTPException, _BadDownload) as error:
+    except (OSError, HTTPException, ModelError, _BadDownload) as error:
         # A URLError only wraps what happened; an HTTPError says it best itself.
         wraps = isinstance(error, urllib.error.URLError) and not isinstance(
             error, urllib.error.HTTPError
         )
-        reason = error.reason if wraps else error
-        raise ModelError(
-            f'model {name} is not in the cache and cannot be fetched ({reason}); get {url} by '
-            f'hand and put it at {entry.path}'
-        ) from error
+        raise _not_there(entry, url, error.reason if wraps else error) from error
     return entry.path
+
+
+def _not_there(entry: CatalogEntry, url: str, reason: object) -> ModelError:
+    reason = ' '.join(str(reason).split())  # a server may say it in several lines
+    state = 'is damaged' if entry.path.exists() else 'is not'
+    return ModelError(
+        f'model {entry.name} {state} in the cache and cannot be fetched ({reason}); get {url} by '
+        f'hand and put it at {entry.path}'
+    )
 
 
 class _BadDownload(Exception):
     """What came is not what the catalogue says."""
 
 
-def _base_url() -> str:
-    url = os.environ.get(MIRROR_VARIABLE)
-    if url:
-        return url.rstrip('/') + '/'
-    return json.loads(_CATALOG.read_text(encoding='utf-8'))['base_url']
+def _url(entry: CatalogEntry, base_url: str | None = None) -> str:
+    base_url = base_url or os.environ.get(MIRROR_VARIABLE)
+    base_url = base_url or json.loads(_CATALOG.read_text(encoding='utf-8'))['base_url']
+    return base_url.rstrip('/') + '/' + entry.file_name
 
 
 def _fetch_to(entry: CatalogEntry, url: str, progress: Progress) -> None:
