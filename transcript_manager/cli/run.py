@@ -173,8 +173,8 @@ class _Session:
             self._write(final)
         if not self._args.quiet:
             self._summarise(final)
-        if self._process.failure is not None:
-            raise self._process.failure
+        if self._ring.failure is not None:
+            raise self._ring.failure
         if is_complete and (self._args.mic is not None or not self._process.interrupted):
             return EXIT_OK
         return EXIT_INTERRUPTED

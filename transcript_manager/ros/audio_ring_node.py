@@ -82,8 +82,10 @@ class AudioRingNode(WorkerNode):
             started_s = time.monotonic()
             try:
                 self._feed(started_s)
-            except AudioSourceError:
-                # What came before the damage is not lost with it.
+            except AudioSourceError as error:
+                # What came before the damage is not lost with it. Noted first: who has seen the
+                # end of the stream can tell what sort of end it was.
+                self.failure = error
                 self._publish(self._ring.finish(), started_s)
                 raise
             if self.stopping.is_set():
