@@ -14,6 +14,7 @@ from rclpy.validate_namespace import validate_namespace
 
 from transcript_manager import result
 from transcript_manager.audio.files import FileSource
+from transcript_manager.cli.lock import BUSY, topics_locked
 from transcript_manager.cli.models import progress_bar
 from transcript_manager.cli.view import choose_view, LiveView, View
 from transcript_manager.decoder import models
@@ -102,7 +103,7 @@ def run(args: argparse.Namespace) -> int:
     ros_args = ['--ros-args', '--log-level', 'info' if args.verbose else 'warn']
     if isinstance(view, LiveView):
         ros_args.append('--disable-stdout-logs')  # a log line would tear the picture
-    with Process(ros_args) as process:
+    with topics_locked(args.namespace), Process(ros_args) as process:
         session = _Session(args, process)
         return session.run(view, streams_lines=_text_on_stdout(args) and not view_prints_result)
 
@@ -225,15 +226,12 @@ class _Session:
                 return False
 
     def _refuse_company(self) -> None:
-        """Refuse to begin where another transcriber uses the same topics: texts would mix."""
+        """Refuse company that the lock cannot see: nodes of their own, or other machines."""
         if time.monotonic() - self._started_s > _COMPANY_CHECK_S:
             return
         for topic in ('audio_window', 'tokens', 'transcript'):
             if self._listener.count_publishers(topic) > 1:
-                raise TranscriptManagerError(
-                    'another transcriber uses the same topics; give --namespace NAME, or set '
-                    'ROS_DOMAIN_ID to a number of its own'
-                )
+                raise TranscriptManagerError(BUSY)
 
     def _write(self, final: result.Result) -> None:
         text = (
