@@ -42,7 +42,11 @@ def test_the_inventors_example():
     ('tokens', 'expected'),
     [
         ([' Hello', '...'], [(' Hello', '...')]),
-        ([' (', 'what', ')'], [(' (what', ')')]),
+        ([' (', 'what'], [(' (what', '')]),
+        ([' [', 'BL', 'ANK', '_', 'AUDIO', ']', ' go'], [(' go', '')]),
+        ([' go', ' (', 'wind', ' blowing', ').', ' now'], [(' go', ''), (' now', '')]),
+        ([' ♪', ' la', ' la', ' ♪'], [(' la', ''), (' la', '')]),
+        (['you', ' go'], [(' you', ''), (' go', '')]),
         ([' twenty', '-', 'one'], [(' twenty-one', '')]),
         ([' 3', '.', '5', ' km'], [(' 3.5', ''), (' km', '')]),
         ([' Hello world'], [(' Hello', ''), (' world', '')]),

@@ -4,172 +4,344 @@ Alignment of a window's words with the transcript's slots.
 The anchor is the inventor's: the longest common substring with gaps, here as a chain over
 matching pairs only, so that its cost follows the matches and not the product of the lengths.
 Time is the second key: a pair whose times disagree is no pair, which tells the second "one two
-three" from the first. Between two anchors a small edit alignment, again by time and likeness,
-pairs words that were heard differently.
+three" from the first. A window whose times are all off by the same amount is moved back first.
+Between two anchors a small edit alignment, again by time and likeness, pairs words that were
+heard differently. Words without times of their own are matched by text alone and take their times
+from the places they match.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Protocol
 
 MAX_TIME_DIFFERENCE_S = 1.5
 """Two hearings of one word lie closer than this; whisper.cpp's own token times are no better."""
+MAX_ESTIMATED_DIFFERENCE_S = 12.0
+"""The same for words without times of their own."""
 
+_CONFLICT_LIKENESS = 0.7
+"""Of a pair that matches another text than the one in the lead."""
+_TIME_COST = 0.8
+"""Of a pair whose times differ by as much as is allowed at all."""
+_RIVAL_S = 0.6
+"""A place that lies so much further off than another one with the same word is no match."""
+_GAP_COST = 0.05
+"""Of a word passed over between two anchors."""
+_WIDE_GAP_COST = 0.5
+"""Of a gap wider than the inventor's: every pair has passed the test of time already."""
 _SKIP_COST = 0.55
 """Of a word without a counterpart; two of them cost more than any allowed substitution."""
+_APART_S = 0.5
+"""Words that lie so far apart, end to start, are as unlike as two words that meet, again."""
+_CHARACTER_S = 0.07
+"""Of speech, about, for words before the first one that has a time."""
+_IMPOSSIBLE = 3.0
+_MAX_CELLS = 120
+"""Largest edit alignment; what is larger, a loop against speech say, is paired greedily."""
+_MAX_SHIFT_S = 4.0
+_SHIFT_TOLERANCE_S = 0.3
+_MIN_SHIFTED_PAIRS = 4
+
+Pairing = list[tuple[int | None, int | None]]
 
 
-class Timed(Protocol):
-    """Anything with a comparable form and a time."""
+class Place(Protocol):
+    """What alignment needs to know of a slot; times in seconds."""
 
     form: str
     start_s: float
     end_s: float
 
+    @property
+    def forms(self) -> Sequence[str]:
+        """Every comparable form heard here."""
 
-@dataclass(frozen=True, slots=True)
-class _Link:
-    score: float
-    previous: tuple[int, int] | None
+
+class Hearing(Protocol):
+    """What alignment needs to know of a word, and sets if there is no time; in seconds."""
+
+    form: str
+    start_s: float
+    end_s: float
+    is_timed: bool
 
 
 def align(
-    slots: Sequence[Timed],
-    words: Sequence[Timed],
+    places: Sequence[Place],
+    words: Sequence[Hearing],
     *,
-    matches: Callable[[int, str], float],
     max_gap_words: int,
-) -> list[tuple[int | None, int | None]]:
+    merged_end_s: float = float('inf'),
+    window_end_s: float = float('inf'),
+) -> Pairing:
     """
-    Align slots with words.
+    Align places with words, and put the words where they belong in time.
 
-    :param matches: how well slot ``i`` matches a comparable form, 0 (not at all) .. 1
+    If all times of the window are off by the same amount, the words are moved back; words without
+    times are given some, by the places that they match.
+
     :param max_gap_words: longest run of unmatched words inside the common substring, >= 0;
-        only pairs whose times agree closely may bridge more
-    :returns: (slot index, word index) in order, each index once; None where one has no counterpart
+        a wider gap costs as much as half a match
+    :param merged_end_s: end of what earlier windows covered [s]; for words without times
+    :param window_end_s: end of this window [s]; for words without times
+    :returns: (place index, word index) in order, each index once; None where one has no
+        counterpart
     """
-    anchors = _chain(slots, words, matches, max_gap_words)
-    aligned: list[tuple[int | None, int | None]] = []
-    slot_from = word_from = 0
-    for slot_to, word_to in [*anchors, (len(slots), len(words))]:
-        aligned += _align_gap(slots, words, (slot_from, slot_to), (word_from, word_to))
-        if slot_to < len(slots):
-            aligned.append((slot_to, word_to))
-        slot_from, word_from = slot_to + 1, word_to + 1
+    is_timed = all(w.is_timed for w in words)
+    matches = _matches(places, words)
+    shift_s = _shift(matches) if is_timed else 0.0
+    if shift_s:
+        for word in words:
+            word.start_s -= shift_s
+            word.end_s -= shift_s
+    anchors = _chain(_pairs(places, words, matches, shift_s), max_gap_words)
+    if anchors and not is_timed:
+        _retime(places, words, anchors, merged_end_s, window_end_s)
+    aligned: Pairing = []
+    place_from = word_from = 0
+    for place_to, word_to in anchors:
+        if place_from < place_to or word_from < word_to:
+            _fill(places, words, (place_from, place_to), (word_from, word_to), aligned)
+        aligned.append((place_to, word_to))
+        place_from, word_from = place_to + 1, word_to + 1
+    _fill(places, words, (place_from, len(places)), (word_from, len(words)), aligned)
     return aligned
 
 
-def _chain(slots, words, matches, max_gap_words) -> list[tuple[int, int]]:
-    """Find the heaviest chain of matching pairs, ascending in both, with bounded gaps."""
-    by_slot: list[list[tuple[int, float]]] = []
-    word_from = 0
-    for i, slot in enumerate(slots):
-        row = []
-        while (
-            word_from < len(words)
-            and words[word_from].start_s < slot.start_s - 2 * MAX_TIME_DIFFERENCE_S
-        ):
-            word_from += 1
-        for j in range(word_from, len(words)):
-            word = words[j]
-            if word.start_s > slot.start_s + 2 * MAX_TIME_DIFFERENCE_S:
-                break
-            difference_s = _difference_s(slot, word)
-            if difference_s > MAX_TIME_DIFFERENCE_S:
+def _matches(places: Sequence[Place], words: Sequence[Hearing]) -> list[list[tuple[int, float]]]:
+    """Return for every word the places where it was heard, and how much later it comes [s]."""
+    index: dict[str, list[tuple[int, float]]] = {}
+    for i, place in enumerate(places):
+        entry = (i, (place.start_s + place.end_s) / 2)
+        for form in place.forms:
+            if form in index:
+                index[form].append(entry)
+            else:
+                index[form] = [entry]
+    matches = []
+    for word in words:
+        found = index.get(word.form)
+        if found is None:
+            matches.append([])
+        else:
+            mid_s = (word.start_s + word.end_s) / 2
+            matches.append([(i, mid_s - at_s) for i, at_s in found])
+    return matches
+
+
+def _shift(matches: list[list[tuple[int, float]]]) -> float:
+    """
+    Find out by how much all times of a window are off against the transcript.
+
+    :returns: the shift [s], positive if the words come too late; 0 unless several matches agree
+        on another one, and clearly more than agree on none
+    """
+    matched = in_place = 0
+    for found in matches:
+        if found:
+            matched += 1
+            for _, difference_s in found:
+                if -_SHIFT_TOLERANCE_S < difference_s < _SHIFT_TOLERANCE_S:
+                    in_place += 1
+                    break
+    if matched - in_place < _MIN_SHIFTED_PAIRS or in_place > 0.6 * matched:
+        return 0.0
+    differences_s = sorted(d for found in matches for _, d in found if abs(d) < _MAX_SHIFT_S)
+    best: list[float] = []
+    low = 0
+    for high, difference_s in enumerate(differences_s):
+        while difference_s - differences_s[low] > 2 * _SHIFT_TOLERANCE_S:
+            low += 1
+        if high + 1 - low > len(best):
+            best = differences_s[low : high + 1]
+    if len(best) < _MIN_SHIFTED_PAIRS or len(best) < 1.3 * in_place + 2:
+        return 0.0
+    return best[len(best) // 2]
+
+
+def _pairs(places, words, matches, shift_s: float) -> list[tuple[int, int, float]]:
+    """Return the matching pairs whose times agree, as (word, place, gain), in order."""
+    pairs = []
+    for j, found in enumerate(matches):
+        if not found:
+            continue
+        word = words[j]
+        form = word.form
+        limit_s = nearest_s = MAX_ESTIMATED_DIFFERENCE_S
+        if word.is_timed:
+            limit_s = MAX_TIME_DIFFERENCE_S
+            nearest_s = min([abs(d - shift_s) for _, d in found]) + _RIVAL_S
+        for i, difference_s in found:
+            apart_s = abs(difference_s - shift_s)
+            if apart_s <= limit_s and apart_s <= nearest_s:
+                likeness = 1.0 if places[i].form == form else _CONFLICT_LIKENESS
+                pairs.append((j, i, likeness - _TIME_COST * apart_s / limit_s))
+    return pairs
+
+
+def _chain(pairs: list[tuple[int, int, float]], max_gap_words: int) -> list[tuple[int, int]]:
+    """Find the heaviest chain of pairs that ascends in both; return it as (place, word)."""
+    scores: list[float] = []
+    heaviest: list[float] = []  # of the chains so far
+    previous: list[int] = []
+    best, best_score = -1, 0.0
+    for p, (j, i, gain) in enumerate(pairs):
+        base, link = 0.0, -1
+        for q in range(p - 1, -1, -1):
+            if heaviest[q] <= base:
+                break  # nothing before can be better; most often the first look has it
+            m, k, _ = pairs[q]
+            if m >= j or k >= i:
                 continue
-            likeness = matches(i, word.form)
-            if likeness > 0:
-                row.append((j, likeness - 0.4 * difference_s / MAX_TIME_DIFFERENCE_S))
-        by_slot.append(row)
-
-    links: dict[tuple[int, int], _Link] = {}
-    best_end: tuple[int, int] | None = None
-    for i, row in enumerate(by_slot):
-        for j, gain in row:
-            previous, base = _best_predecessor(links, by_slot, i, j, max_gap_words)
-            links[i, j] = _Link(base + gain, previous)
-            if best_end is None or links[i, j].score > links[best_end].score:
-                best_end = (i, j)
-
+            skipped = (i - k - 1) + (j - m - 1)
+            if i - k - 1 <= max_gap_words and j - m - 1 <= max_gap_words:
+                score = scores[q] - min(_WIDE_GAP_COST, _GAP_COST * skipped)
+            else:
+                score = scores[q] - _WIDE_GAP_COST
+            if score > base:
+                base, link = score, q
+        score = base + gain
+        scores.append(score)
+        heaviest.append(max(score, heaviest[-1]) if heaviest else score)
+        previous.append(link)
+        if score > best_score:
+            best, best_score = p, score
     chain = []
-    at = best_end
-    while at is not None:
-        chain.append(at)
-        at = links[at].previous
+    while best >= 0:
+        j, i, _ = pairs[best]
+        chain.append((i, j))
+        best = previous[best]
     return chain[::-1]
 
 
-def _best_predecessor(links, by_slot, i, j, max_gap_words):
-    """Look back a gap's length; where nothing lies there, to whatever chain came before."""
-    best, base = None, 0.0
-    nearest = max(0, i - 1 - max_gap_words)
-    for k in range(i - 1, nearest - 1, -1):
-        for m, _ in by_slot[k]:
-            if j - 1 - max_gap_words <= m < j:
-                score = links[k, m].score - 0.05 * ((i - k - 1) + (j - m - 1))
-                if score > base:
-                    best, base = (k, m), score
-    if best is not None:
-        return best, base
-    # Every pair has passed the test of time, so a wider gap is a stretch heard differently.
-    for k in range(i - 1, -1, -1):
-        for m, _ in by_slot[k]:
-            if m < j and links[k, m].score - 0.5 > base:
-                best, base = (k, m), links[k, m].score - 0.5
-    return best, base
+def _retime(places, words, anchors, merged_end_s: float, window_end_s: float) -> None:
+    """Time words by the places that they match, and the others by their neighbours."""
+    last_place, last_word = anchors[-1]
+    for i, j in anchors:
+        words[j].start_s, words[j].end_s = places[i].start_s, places[i].end_s
+    first_place, first_word = anchors[0]
+    head_s = _CHARACTER_S * sum(len(w.form) for w in words[:first_word])
+    _spread(
+        words, 0, first_word, places[first_place].start_s - head_s, places[first_place].start_s
+    )
+    for (i, j), (k, m) in zip(anchors, anchors[1:]):  # noqa: B905 - pairs of neighbours
+        _spread(words, j + 1, m, places[i].end_s, places[k].start_s)
+    # What earlier windows heard behind the last match comes first, what is new after it.
+    known = min(len(places) - last_place - 1, len(words) - last_word - 1)
+    at_s = places[last_place].end_s
+    split_s = min(max(at_s, merged_end_s), window_end_s)
+    _spread(words, last_word + 1, last_word + 1 + known, at_s, split_s)
+    _spread(words, last_word + 1 + known, len(words), split_s, max(split_s, window_end_s))
 
 
-def _align_gap(slots, words, slot_span, word_span) -> list[tuple[int | None, int | None]]:
-    """Edit alignment of what lies between two anchors."""
-    (i0, i1), (j0, j1) = slot_span, word_span
+def _spread(words, start: int, stop: int, from_s: float, to_s: float) -> None:
+    """Share out a stretch of time by characters."""
+    total = sum(len(w.form) for w in words[start:stop])
+    at_s = from_s
+    for word in words[start:stop]:
+        word.start_s = at_s
+        at_s += (to_s - from_s) * len(word.form) / total
+        word.end_s = at_s
+
+
+def _fill(places, words, place_span, word_span, aligned: Pairing) -> None:
+    """Align what lies between two anchors."""
+    (i0, i1), (j0, j1) = place_span, word_span
     n, m = i1 - i0, j1 - j0
     if n == 0 or m == 0:
-        return [(i, None) for i in range(i0, i1)] + [(None, j) for j in range(j0, j1)]
-    costs = [[0.0] * (m + 1) for _ in range(n + 1)]
-    for a in range(1, n + 1):
-        costs[a][0] = a * _SKIP_COST
-    for b in range(1, m + 1):
-        costs[0][b] = b * _SKIP_COST
-    for a in range(1, n + 1):
-        slot, row, above = slots[i0 + a - 1], costs[a], costs[a - 1]
-        for b in range(1, m + 1):
-            row[b] = min(
-                above[b - 1] + _substitution_cost(slot, words[j0 + b - 1]),
-                above[b] + _SKIP_COST,
-                row[b - 1] + _SKIP_COST,
-            )
-    aligned: list[tuple[int | None, int | None]] = []
-    a, b = n, m
-    while a or b:
-        here = costs[a][b]
-        substitution = (
-            costs[a - 1][b - 1] + _substitution_cost(slots[i0 + a - 1], words[j0 + b - 1])
-            if a and b
-            else None
-        )
-        if substitution is not None and here == substitution:
-            a, b = a - 1, b - 1
-            aligned.append((i0 + a, j0 + b))
-        elif b and here == costs[a][b - 1] + _SKIP_COST:
-            b -= 1
-            aligned.append((None, j0 + b))
+        aligned += [(i, None) for i in range(i0, i1)]
+        aligned += [(None, j) for j in range(j0, j1)]
+    elif n * m > _MAX_CELLS:
+        _fill_by_overlap(places, words, place_span, word_span, aligned)
+    else:
+        _fill_by_edits(places, words, place_span, word_span, aligned)
+
+
+def _fill_by_time(places, words, place_span, word_span, aligned: Pairing) -> None:
+    """Put places and words without counterparts in order of time."""
+    (i, i1), (j, j1) = place_span, word_span
+    while i < i1 or j < j1:
+        if j == j1 or (i < i1 and places[i].start_s <= words[j].start_s):
+            aligned.append((i, None))
+            i += 1
         else:
-            a -= 1
-            aligned.append((i0 + a, None))
-    return aligned[::-1]
+            aligned.append((None, j))
+            j += 1
 
 
-def _substitution_cost(slot: Timed, word: Timed) -> float:
+def _fill_by_overlap(places, words, place_span, word_span, aligned: Pairing) -> None:
+    """Pair every place with the next word that could be its own."""
+    (i, i1), (j, j1) = place_span, word_span
+    while i < i1 and j < j1:
+        if _substitution_cost(places[i], words[j]) < 2 * _SKIP_COST:
+            aligned.append((i, j))
+            i, j = i + 1, j + 1
+        elif places[i].start_s <= words[j].start_s:
+            aligned.append((i, None))
+            i += 1
+        else:
+            aligned.append((None, j))
+            j += 1
+    _fill_by_time(places, words, (i, i1), (j, j1), aligned)
+
+
+def _fill_by_edits(places, words, place_span, word_span, aligned: Pairing) -> None:
+    """Find the cheapest way to turn the places into the words."""
+    (i0, i1), (j0, j1) = place_span, word_span
+    n, m = i1 - i0, j1 - j0
+    above = [_SKIP_COST * b for b in range(m + 1)]
+    moves: list[list[int]] = []  # 0: pair, 1: place alone, 2: word alone
+    for a in range(n):
+        place = places[i0 + a]
+        row = [above[0] + _SKIP_COST]
+        move = [1]
+        for b in range(m):
+            pair = above[b] + _substitution_cost(place, words[j0 + b])
+            alone = above[b + 1] + _SKIP_COST
+            word_alone = row[b] + _SKIP_COST
+            if pair < alone and pair < word_alone:
+                row.append(pair)
+                move.append(0)
+            elif word_alone <= alone:
+                row.append(word_alone)
+                move.append(2)
+            else:
+                row.append(alone)
+                move.append(1)
+        above = row
+        moves.append(move)
+    pairs: list[tuple[int, int]] = []
+    a, b = n, m
+    while a and b:
+        step = moves[a - 1][b]
+        a -= step != 2
+        b -= step != 1
+        if step == 0:
+            pairs.append((i0 + a, j0 + b))
+    for i, j in reversed(pairs):
+        _fill_by_time(places, words, (i0, i), (j0, j), aligned)
+        aligned.append((i, j))
+        i0, j0 = i + 1, j + 1
+    _fill_by_time(places, words, (i0, i1), (j0, j1), aligned)
+
+
+def _substitution_cost(place: Place, word: Hearing) -> float:
     """0 for the same place and spelling, above two skips for words that cannot be the same."""
-    difference_s = _difference_s(slot, word)
-    if difference_s > MAX_TIME_DIFFERENCE_S:
-        return 3.0
-    overlap_s = min(slot.end_s, word.end_s) - max(slot.start_s, word.start_s)
-    shorter_s = max(0.02, min(slot.end_s - slot.start_s, word.end_s - word.start_s))
-    apart = 1.0 - max(0.0, min(1.0, overlap_s / shorter_s))
-    return 0.35 * _unlikeness(slot.form, word.form) + 0.75 * apart
+    difference_s = abs(place.start_s + place.end_s - word.start_s - word.end_s) / 2
+    limit_s = MAX_TIME_DIFFERENCE_S if word.is_timed else MAX_ESTIMATED_DIFFERENCE_S
+    if difference_s > limit_s:
+        return _IMPOSSIBLE
+    if word.is_timed:
+        overlap_s = min(place.end_s, word.end_s) - max(place.start_s, word.start_s)
+        if overlap_s > 0:
+            shorter_s = max(0.02, min(place.end_s - place.start_s, word.end_s - word.start_s))
+            apart = 1.0 - min(1.0, overlap_s / shorter_s)
+        else:
+            apart = 1.0 - overlap_s / _APART_S
+    else:
+        apart = difference_s / limit_s
+    return 0.35 * _unlikeness(place.form, word.form) + 0.75 * apart
 
 
 def _unlikeness(a: str, b: str) -> float:
@@ -184,7 +356,3 @@ def _unlikeness(a: str, b: str) -> float:
     while tail < shorter - head and a[-1 - tail] == b[-1 - tail]:
         tail += 1
     return 1.0 - (head + tail) / max(1, shorter)
-
-
-def _difference_s(a: Timed, b: Timed) -> float:
-    return abs(a.start_s + a.end_s - b.start_s - b.end_s) / 2

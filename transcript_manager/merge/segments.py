@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from transcript_manager.merge.slot import Slot
 
@@ -17,8 +18,7 @@ class WordState(IntEnum):
     FROZEN = 2
 
 
-@dataclass(frozen=True, slots=True)
-class TranscriptWord:
+class TranscriptWord(NamedTuple):
     """One word, or the punctuation behind one."""
 
     text: str

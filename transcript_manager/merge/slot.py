@@ -5,14 +5,23 @@ The inventor's counters, kept as weighted votes (compare ROVER, Fiscus 1997): an
 strengthens both the word and its spelling, a loose match the word only and notes the other
 spelling as a conflict, a different word is a conflict, a word that should have been there and
 was not is a miss. A conflict with more evidence than the word replaces it; a word with more
-misses than evidence goes.
+misses than evidence goes. What is shown gives way to clear evidence only, so that it does not
+flicker between two readings of about the same weight.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from transcript_manager.merge.words import HeardWord
+
+_SWITCH_LEAD = 0.1
+"""By so much weight must a conflict lead to replace what is shown."""
+_HIDE_LEAD = 0.1
+"""By so much must the misses lead to hide a word that is shown."""
+_UNTIMED_WEIGHT = 0.01
+"""Of times that the decoder did not give, in the average."""
 
 
 @dataclass(slots=True)
@@ -42,21 +51,27 @@ class Slot:
     """Comparable form of the leading candidate."""
     misses: float = 0.0
     """Weight of the windows that covered the place and heard nothing there."""
+    missed_windows: int = 0
+    heard: float = 0.0
+    """Weight of the windows that heard anything there."""
     stable: bool = False
+    shown: bool = False
+    """Whether the transcript shows it; see :meth:`update_shown`."""
     suffix: str | None = None
     """Closing punctuation once it is final; None while it may change."""
     _candidates: dict[str, Candidate] = field(default_factory=dict)
+    _form_weights: dict[str, float] = field(default_factory=dict)
     _suffixes: dict[str, float] = field(default_factory=dict)
     _leader: Candidate | None = None
-    _form_weights: dict[str, float] = field(default_factory=dict)
+    _suffix_leader: str = ''
     _boundary: float = 0.0
     _time_weight: float = 0.0
 
     @classmethod
-    def heard(cls, word: HeardWord, weight: float, suffix_weight: float) -> Slot:
+    def opened(cls, word: HeardWord, weight: float, edge_weight: float) -> Slot:
         """Open a place for a word that no place was found for."""
         slot = cls(start_s=word.start_s, end_s=word.end_s)
-        slot.vote(word, weight, suffix_weight)
+        slot.vote(word, weight, edge_weight)
         return slot
 
     def vote(self, word: HeardWord, weight: float, suffix_weight: float) -> None:
@@ -64,7 +79,7 @@ class Slot:
         Count one window's hearing of this place.
 
         :param weight: of the word's evidence, > 0; less at the cut edges of a window
-        :param suffix_weight: of the evidence of its closing punctuation and its times, > 0
+        :param suffix_weight: of the evidence of its closing punctuation and segment boundary, > 0
         """
         candidate = self._candidates.get(word.text)
         if candidate is None:
@@ -72,17 +87,21 @@ class Slot:
         candidate.occurrences += 1
         candidate.weight += weight
         candidate.probability_sum += word.probability
+        self.heard += weight
         self._form_weights[word.form] = self._form_weights.get(word.form, 0.0) + weight
-        self._suffixes[word.suffix] = self._suffixes.get(word.suffix, 0.0) + suffix_weight
+        if self.suffix is None:
+            self._suffixes[word.suffix] = self._suffixes.get(word.suffix, 0.0) + suffix_weight
+            self._elect_suffix()
         self._boundary += suffix_weight if word.opens_segment else -suffix_weight
         if not self.stable:
-            self._elect()
+            self._elect(_SWITCH_LEAD)
         if self._leader is not None and word.form == self._leader.form:
             self._average_times(word, weight)
 
     def miss(self, weight: float) -> None:
         """Count a window that covered this place and heard nothing in it."""
         self.misses += weight
+        self.missed_windows += 1
 
     def take_over(self, neighbour: Slot) -> None:
         """
@@ -90,11 +109,12 @@ class Slot:
 
         Before this place was known, a window that heard its word may have put it there.
         """
-        taken = [c for c in neighbour._candidates.values() if c.form == self.form]
-        if neighbour.stable or neighbour.form == self.form or not taken:
+        if neighbour.stable or neighbour.form == self.form:
             return
-        weight = neighbour._form_weights.pop(self.form)
-        for candidate in taken:
+        weight = neighbour._form_weights.pop(self.form, 0.0)
+        if not weight:
+            return
+        for candidate in [c for c in neighbour._candidates.values() if c.form == self.form]:
             del neighbour._candidates[candidate.text]
             own = self._candidates.get(candidate.text)
             if own is None:
@@ -104,18 +124,24 @@ class Slot:
             own.weight += candidate.weight
             own.probability_sum += candidate.probability_sum
         self._form_weights[self.form] += weight
+        self.heard += weight
+        neighbour.heard -= weight
         self.misses = max(0.0, self.misses - weight)
-        self._elect()
+        self._elect(0.0)
 
-    def likeness(self, form: str) -> float:
-        """How well a comparable form matches this place: 1 the leader, less a conflict, 0 none."""
-        if form == self.form:
-            return 1.0
-        return 0.7 if form in self._form_weights else 0.0
+    def settle(self) -> None:
+        """Make the word final: the text with the most evidence, whatever was shown."""
+        self._elect(0.0)
+        self.stable = self.shown = True
+
+    @property
+    def forms(self) -> Collection[str]:
+        """Every comparable form heard here; of a stable slot too, others may be heard again."""
+        return self._form_weights
 
     @property
     def leader(self) -> Candidate:
-        """The text with the most evidence; fixed once the slot is stable."""
+        """The text in the lead; fixed once the slot is stable."""
         assert self._leader is not None  # a slot is born with a vote
         return self._leader
 
@@ -127,8 +153,12 @@ class Slot:
     @property
     def opposition(self) -> float:
         """The heaviest evidence against the leader: another word, or nothing at all."""
-        others = (w for form, w in self._form_weights.items() if form != self.form)
-        return max(self.misses, max(others, default=0.0))
+        heaviest = self.misses
+        if len(self._form_weights) > 1:
+            for form, weight in self._form_weights.items():
+                if weight > heaviest and form != self.form:
+                    heaviest = weight
+        return heaviest
 
     @property
     def windows(self) -> int:
@@ -136,9 +166,15 @@ class Slot:
         return sum(c.occurrences for c in self._candidates.values() if c.form == self.form)
 
     @property
+    def majority(self) -> int:
+        """By how many windows the leader's form leads over everything else together."""
+        others = sum(c.occurrences for c in self._candidates.values() if c.form != self.form)
+        return self.windows - others - self.missed_windows
+
+    @property
     def is_heard(self) -> bool:
         """Whether more evidence says that there is a word than that there is none."""
-        return sum(self._form_weights.values()) > self.misses
+        return self.heard > self.misses
 
     @property
     def opens_segment(self) -> bool:
@@ -148,24 +184,55 @@ class Slot:
     @property
     def conflicts(self) -> list[Candidate]:
         """The other texts heard here, most frequent first."""
+        if len(self._candidates) == 1:
+            return []
         others = [c for c in self._candidates.values() if c is not self._leader]
         return sorted(others, key=lambda c: (-c.occurrences, -c.weight, c.text))
 
+    def update_shown(self) -> None:
+        """Decide whether the word is shown: a word that is needs clear evidence to go again."""
+        if not self.stable:
+            self.shown = self.heard > self.misses - (_HIDE_LEAD if self.shown else 0.0)
+
     def shown_suffix(self) -> str:
         """Closing punctuation as it stands, final or not."""
-        if self.suffix is not None:
-            return self.suffix
-        return max(self._suffixes, key=lambda s: (self._suffixes[s], s))
+        return self._suffix_leader if self.suffix is None else self.suffix
 
-    def _elect(self) -> None:
-        self.form = max(self._form_weights, key=lambda f: (self._form_weights[f], f))
-        spellings = (c for c in self._candidates.values() if c.form == self.form)
-        elected = max(spellings, key=lambda c: (c.weight, c.text))
-        if self._leader is not None and elected.form != self._leader.form:
+    def _elect_suffix(self) -> None:
+        if len(self._suffixes) == 1:
+            (self._suffix_leader,) = self._suffixes
+            return
+        best = max(self._suffixes, key=lambda s: (self._suffixes[s], s))
+        shown = self._suffixes.get(self._suffix_leader)
+        if shown is None or self._suffixes[best] > shown + _SWITCH_LEAD:
+            self._suffix_leader = best
+
+    def _elect(self, lead: float) -> None:
+        """Let the heaviest candidate win, but replace another one only by a clear lead."""
+        leader = self._leader
+        weights = self._form_weights
+        if len(self._candidates) == 1:
+            elected = next(iter(self._candidates.values()))
+        else:
+            form = max(weights, key=lambda f: (weights[f], f))
+            if leader is not None and weights.get(leader.form, 0.0) + lead >= weights[form]:
+                form = leader.form
+            spellings = [c for c in self._candidates.values() if c.form == form]
+            elected = max(spellings, key=lambda c: (c.weight, c.text))
+            if (
+                leader is not None
+                and leader.form == form
+                and elected.weight <= leader.weight + lead
+            ):
+                elected = leader
+        if leader is not None and elected.form != leader.form:
             self._time_weight = 0.0  # times of another word say little about this one's
+        self.form = elected.form
         self._leader = elected
 
     def _average_times(self, word: HeardWord, weight: float) -> None:
+        if not word.is_timed:
+            weight *= _UNTIMED_WEIGHT
         self._time_weight += weight
         share = weight / self._time_weight
         self.start_s += (word.start_s - self.start_s) * share

@@ -1,9 +1,10 @@
 """
 The transcript: overlapping decodes in, words that stay put out.
 
-Each decode is aligned with the slots that are not frozen (align.py) and votes on them (slot.py).
-Slots become stable in order, when enough windows agree and the window's edge is past; stable text
-is only ever appended to. Segments that have left the window are frozen and handed out once.
+Each decode is aligned with the slots that are not frozen (align.py) and votes on them (slot.py),
+each vote weighed by what is known of it (evidence.py). Slots become stable in order, when enough
+windows agree; stable text is only ever appended to. Segments that have left the window are frozen
+and handed out once.
 """
 
 from __future__ import annotations
@@ -15,18 +16,32 @@ from dataclasses import dataclass
 from transcript_manager.errors import ParameterError
 from transcript_manager.merge.align import align
 from transcript_manager.merge.decode import Decode
+from transcript_manager.merge.evidence import edge_weight, MISS_WEIGHT
 from transcript_manager.merge.segments import TranscriptSegment, words_of
 from transcript_manager.merge.slot import Slot
-from transcript_manager.merge.words import fuse, HeardWord
+from transcript_manager.merge.window import HeardWindow
 
-_LEFT_EDGE_S = 0.5
-_RIGHT_EDGE_S = 1.0
-_EDGE_WEIGHT = 0.25
-"""Weight of evidence at the very edge of a window, where words are cut; 1 beyond the zones."""
-_DROP_MARGIN = 1.0
-"""By so much more than to keep a word must the evidence to drop it lead: a lost word is worse."""
+_DROP_LEAD = 1.0
+"""By so much must the misses lead to drop a word for good: a lost word is worse than a wait."""
+_FORGET_LEAD = 2.0
+"""By so much must the misses lead for a word to be forgotten."""
+_OPPOSITION = 1.0
+"""How much evidence for a word is needed against each of what speaks against it."""
+_MAJORITY = 4
+"""So many more windows for a word than against it are enough, however unsure the decoder was."""
+_PATIENCE_S = 2.0
+"""So long the lead asked of a word is the whole one; from then on it falls to the deadline."""
+_DEADLINE_LEAD = 0.3
+"""Share of the lead that is asked for just before the deadline."""
+_MARGIN_S = 2.0
+"""Slots that end longer than this before a window are not looked for in it."""
 _MAX_SEGMENT_S = 20.0
 """A segment that the decoder never ended is cut here, so that the active part stays bounded."""
+_CUT_S = 0.15
+"""A word so close to the newest window's end is not shown: it is most often cut."""
+_RESTART_WINDOWS = 3
+_RESTART_S = 15.0
+"""Three windows in a row that are so late are no late ones: the source has started over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +50,9 @@ class MergeSettings:
 
     min_occurrences: int = 2
     """Windows that must have heard a word before it is stable, >= 1."""
-    min_lead: float = 1.5
+    min_lead: float = 0.5
     """Weight by which a word must lead over its conflicts and misses to be stable, > 0."""
-    edge_guard_s: float = 0.8
+    edge_guard_s: float = 0.3
     """A word this close to the end of the newest window is not judged yet [s], >= 0."""
     commit_deadline_s: float = 6.0
     """Without agreement, the leading text is taken when the word is this old [s], > 0."""
@@ -87,11 +102,15 @@ class Transcript:
         self._frozen_end_s = float('-inf')
         self._stream_start_s: float | None = None
         self._last_stream_end: tuple[float, float] | None = None
-        self._windows: deque[tuple[float, float]] = deque(maxlen=64)  # (start, end) merged [s]
+        self._spans: deque[tuple[float, float]] = deque(maxlen=64)  # (start, end) merged [s]
+        self._witnesses: deque[tuple[float, float]] = deque(maxlen=64)  # without looping windows
+        self._past_ends_s: list[float] = []  # of windows from the far past, in a row
         self.frozen_count = 0
         """Segments frozen so far."""
         self.ignored_windows = 0
-        """Windows that came late or twice."""
+        """Windows that came twice, or too late to tell anything."""
+        self.restarts = 0
+        """How often the times of the windows jumped back, so that a new stream began."""
 
     @property
     def merged_end_s(self) -> float:
@@ -102,30 +121,39 @@ class Transcript:
         """
         Merge one decode.
 
-        A decode that does not reach past what is merged already tells nothing new in time and
-        is ignored, unless it ends the stream; then what is left is flushed.
+        A decode that comes late has a say about what is not stable yet; one that covers nothing
+        of that, or is merged already, is ignored. If it ends the stream, what is left is flushed.
+        Three windows in a row that are 15 s late and more begin a new stream: the source's clock
+        has been set back.
         """
-        is_new = decode.end_s > self._merged_end_s and decode.duration_s > 0
-        is_repeated_end = (decode.start_s, decode.end_s) == self._last_stream_end
-        if is_repeated_end or not (is_new or decode.end_of_stream):
-            self.ignored_windows += 1
-            return MergeResult('', ())
         stable_text = ''
         frozen: list[TranscriptSegment] = []
-        if is_new:
-            if self._stream_start_s is None:
-                self._stream_start_s = decode.start_s
-            self._merged_end_s = decode.end_s
-            self._vote(decode, fuse(decode))
-            self._windows.append((decode.start_s, decode.end_s))
-            stable_text += self._promote(decode.end_s)
-            text, frozen = self._freeze(decode.start_s)
+        span = (decode.start_s, decode.end_s)
+        if span == self._last_stream_end:
+            self.ignored_windows += 1
+            return MergeResult('', ())
+        if self._has_started_over(decode):
+            self.restarts += 1
+            text, rest = self.flush()
             stable_text += text
+            frozen += rest
+        if (
+            decode.duration_s > 0
+            and span not in self._spans
+            and decode.end_s > self._settled_end_s
+        ):
+            self._take(decode)
+            stable_text += self._promote(self._merged_end_s)
+            text, rest = self._freeze(decode.start_s)
+            stable_text += text
+            frozen += rest
+        elif not decode.end_of_stream:
+            self.ignored_windows += 1
         if decode.end_of_stream:
             text, rest = self.flush()
             stable_text += text
             frozen += rest
-            self._last_stream_end = (decode.start_s, decode.end_s)
+            self._last_stream_end = span
         return MergeResult(stable_text, tuple(frozen))
 
     def flush(self) -> tuple[str, list[TranscriptSegment]]:
@@ -140,117 +168,151 @@ class Transcript:
         more, frozen = self._freeze(float('inf'))
         self._merged_end_s = self._frozen_end_s = float('-inf')
         self._stream_start_s = None
-        self._windows.clear()
+        self._spans.clear()
+        self._witnesses.clear()
+        self._past_ends_s.clear()
         return text + more, frozen
 
     def active(self) -> list[TranscriptSegment]:
         """Return the segments that are not frozen, with what is shown of them."""
-        shown = [s for k, s in enumerate(self._slots) if k < self._stable_count or s.is_heard]
+        cut_s = self._merged_end_s - _CUT_S
+        shown = [s for s in self._slots if s.stable or (s.shown and s.end_s <= cut_s)]
         return self._render(shown, frozen=False)
+
+    @property
+    def active_words(self) -> int:
+        """How many words are kept, shown or not: what memory and the cost of a merge follow."""
+        return len(self._slots)
+
+    @property
+    def _settled_end_s(self) -> float:
+        """End of the text that takes no more changes [s]."""
+        if self._stable_count:
+            return max(self._frozen_end_s, self._slots[self._stable_count - 1].end_s)
+        return self._frozen_end_s
+
+    def _has_started_over(self, decode: Decode) -> bool:
+        """Whether window after window comes from before all that could be late."""
+        past = self._past_ends_s
+        if decode.end_s >= self._merged_end_s - _RESTART_S:
+            past.clear()
+            return False
+        if past and decode.end_s <= past[-1]:
+            past.clear()
+        past.append(decode.end_s)
+        return len(past) >= _RESTART_WINDOWS
 
     # -- voting --------------------------------------------------------------------------------
 
-    def _vote(self, decode: Decode, words: list[HeardWord]) -> None:
-        slots = self._slots
+    def _take(self, decode: Decode) -> None:
+        """Let a decode vote on the slots."""
+        if self._stream_start_s is None:
+            self._stream_start_s = decode.start_s
+        window = HeardWindow(decode, opens_stream=decode.start_s == self._stream_start_s)
+        first = 0
+        while first < len(self._slots) and self._slots[first].end_s < window.start_s - _MARGIN_S:
+            first += 1
+        self._slots[first:] = self._vote(window, first)
+        self._spans.append((decode.start_s, decode.end_s))
+        if not window.has_loop:
+            self._witnesses.append((decode.start_s, decode.end_s))
+        self._merged_end_s = max(self._merged_end_s, decode.end_s)
+        # What windows after windows did not hear is forgotten, so that inventions do not pile up.
+        self._slots = [s for s in self._slots if s.stable or s.misses - s.heard < _FORGET_LEAD]
+        for slot in self._slots:
+            slot.update_shown()
+
+    def _vote(self, window: HeardWindow, first: int) -> list[Slot]:
+        """Let a window vote on the slots from a first one on; return them and the new ones."""
+        slots = self._slots[first:]
         aligned = align(
             slots,
-            words,
-            matches=lambda i, form: slots[i].likeness(form),
+            window.words,
             max_gap_words=self._settings.max_gap_words,
+            merged_end_s=self._merged_end_s,
+            window_end_s=window.end_s,
         )
+        window.place(slots, aligned)
+        settled_end_s = self._settled_end_s
+        stable_left = max(0, self._stable_count - first)
         result: list[Slot] = []
-        settled_end_s = self._frozen_end_s
-        if self._stable_count:
-            settled_end_s = max(settled_end_s, slots[self._stable_count - 1].end_s)
-        for position, (slot_index, word_index) in enumerate(aligned):
-            if slot_index is None:
-                word = words[word_index]
-                behind_stable = sum(s.stable for s in result) < self._stable_count
-                if behind_stable or (word.start_s + word.end_s) / 2 <= settled_end_s:
-                    continue  # settled text takes no insertions: it is never repeated or reopened
-                slot = self._new_slot(decode, words, word_index)
-                neighbours = aligned[max(0, position - 1) : position + 2]
-                for neighbour in (slots[i] for i, _ in neighbours if i is not None):
-                    slot.take_over(neighbour)
-                result.append(slot)
+        for position, (i, j) in enumerate(aligned):
+            if i is None:
+                # Settled text takes no insertions: it is never repeated or reopened.
+                if stable_left == 0 and self._is_news(window, j, settled_end_s):
+                    slot = self._new_slot(window, j)
+                    for k, _ in aligned[max(0, position - 1) : position + 2]:
+                        if k is not None:
+                            slot.take_over(slots[k])
+                    result.append(slot)
                 continue
-            slot = slots[slot_index]
+            slot = slots[i]
+            stable_left -= slot.stable
             result.append(slot)
-            if word_index is not None:
-                slot.vote(words[word_index], *self._weights(decode, words, word_index))
-            elif decode.start_s <= slot.start_s and slot.end_s <= decode.end_s:
-                slot.miss(self._position_weight(decode, slot.start_s, slot.end_s))
-        self._slots = result
+            if j is not None:
+                slot.vote(window.words[j], *window.weights(j, slot))
+            elif weight := window.miss_weight(slot):
+                slot.miss(weight)
+        return result
 
-    def _new_slot(self, decode: Decode, words: list[HeardWord], index: int) -> Slot:
-        word = words[index]
-        slot = Slot.heard(word, *self._weights(decode, words, index))
-        # Earlier windows that covered the place heard nothing there.
-        for start_s, end_s in self._windows:
+    def _is_news(self, window: HeardWindow, index: int, settled_end_s: float) -> bool:
+        """Whether a word that matches nothing may be one that was not heard before."""
+        word = window.words[index]
+        if word.is_timed and (word.start_s + word.end_s) / 2 <= settled_end_s:
+            return False
+        # Other windows have heard what lies before the end of what is merged, and no loop.
+        return not window.is_looped(index) or word.end_s > self._merged_end_s
+
+    def _new_slot(self, window: HeardWindow, index: int) -> Slot:
+        word = window.words[index]
+        slot = Slot.opened(word, *window.weights(index, None))
+        for start_s, end_s in self._witnesses:
             if start_s <= word.start_s and word.end_s <= end_s:
-                slot.miss(self._edge_weight(start_s, end_s, word.start_s, word.end_s))
+                # An earlier window covered the place and heard nothing there.
+                slot.miss(MISS_WEIGHT * edge_weight(start_s, end_s, word.start_s, word.end_s))
         return slot
-
-    def _weights(self, decode: Decode, words: list[HeardWord], index: int) -> tuple[float, float]:
-        word = words[index]
-        weight = self._position_weight(decode, word.start_s, word.end_s)
-        weight *= 0.3 + 0.7 * word.probability
-        suffix_weight = weight
-        is_last = index == len(words) - 1 and not decode.end_of_stream
-        is_cut_first = index == 0 and decode.start_s != self._stream_start_s
-        if is_last or is_cut_first:
-            # Decoders like to end a cut window with a full stop and to begin it as a sentence.
-            suffix_weight *= 0.1
-        return weight, suffix_weight
-
-    def _position_weight(self, decode: Decode, start_s: float, end_s: float) -> float:
-        right_s = float('inf') if decode.end_of_stream else decode.end_s
-        left_s = decode.start_s
-        if left_s == self._stream_start_s:
-            left_s = float('-inf')
-        return self._edge_weight(left_s, right_s, start_s, end_s)
-
-    @staticmethod
-    def _edge_weight(left_s: float, right_s: float, start_s: float, end_s: float) -> float:
-        left = min(1.0, max(0.0, (start_s - left_s) / _LEFT_EDGE_S))
-        right = min(1.0, max(0.0, (right_s - end_s) / _RIGHT_EDGE_S))
-        return _EDGE_WEIGHT + (1 - _EDGE_WEIGHT) * min(left, right)
 
     # -- promotion -----------------------------------------------------------------------------
 
     def _promote(self, end_s: float) -> str:
         """Make slots stable in order, as far as the evidence goes; return the new stable text."""
         text = ''
-        while self._stable_count < len(self._slots):
-            verdict = self._judge(self._slots[self._stable_count], end_s)
+        at = self._stable_count
+        while at < len(self._slots):
+            verdict = self._judge(self._slots[at], end_s)
             if verdict is None:
                 break
             if verdict:
+                del self._slots[self._stable_count : at]  # passed over: not words
                 text += self._commit_next()
+                at = self._stable_count
             else:
-                del self._slots[self._stable_count]
+                at += 1
         return text
 
     def _judge(self, slot: Slot, end_s: float) -> bool | None:
-        """Keep (True), drop (False) or wait (None)."""
+        """Keep (True), pass over (False) or wait (None)."""
         settings = self._settings
         age_s = end_s - slot.end_s
         if age_s < settings.edge_guard_s:
             return None
         if age_s >= settings.commit_deadline_s:
             return slot.is_heard
-        lead = slot.support - slot.opposition
-        if slot.windows >= settings.min_occurrences and lead >= settings.min_lead:
-            return True
-        if slot.misses - slot.support >= settings.min_lead + _DROP_MARGIN:
+        waited = max(0.0, (age_s - _PATIENCE_S) / (settings.commit_deadline_s - _PATIENCE_S))
+        share = 1.0 - (1.0 - _DEADLINE_LEAD) * waited
+        if slot.misses - slot.heard >= _DROP_LEAD * share:
             return False
-        return None
+        if slot.windows < settings.min_occurrences:
+            return None
+        lead = slot.support - _OPPOSITION * slot.opposition
+        is_clear = lead >= settings.min_lead * share or slot.majority >= _MAJORITY
+        return True if is_clear else None
 
     def _commit_next(self) -> str:
         """Make the first tentative slot stable; its predecessor's punctuation is final with it."""
         slot = self._slots[self._stable_count]
         text = self._close(self._slots[self._stable_count - 1]) if self._stable_count else ''
-        slot.stable = True
+        slot.settle()
         self._stable_count += 1
         return text + slot.leader.text
 

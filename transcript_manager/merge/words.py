@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 import re
+from typing import NamedTuple
 import unicodedata
 
 from transcript_manager.merge.decode import Decode, DecodedSegment
 
 # whisper.cpp's own notation for tokens that are not text, such as [_BEG_] or [_TT_284].
 _SPECIAL = re.compile(r'\[_[A-Z]+_?\d*_?\]')
+
+# What decoders say of sounds that are no speech: [BLANK_AUDIO], (wind blowing), and notes.
+_CLOSING = {'[': ']', '(': ')'}
+_MAX_ANNOTATION_WORDS = 8
+_NOTES = re.compile('[\u2669-\u266c]')
+
+_FIRST_UNSPACED = '\u0e00'
 
 # Scripts written without spaces: every character is a word of its own for the merge.
 _UNSPACED = re.compile(
@@ -19,7 +27,7 @@ _UNSPACED = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HeardWord:
     """One word as one window heard it."""
 
@@ -35,16 +43,18 @@ class HeardWord:
     end_s: float
     opens_segment: bool
     """True: the decoder began a segment with this word."""
+    is_timed: bool = True
+    """False: the decoder gave no times, the word's are shared out from its segment's."""
 
 
-@dataclass(slots=True)
-class _Piece:
+class _Piece(NamedTuple):
     """A run of characters that belongs to one word, with its share of the token's time."""
 
     text: str
     probability: float
     start_s: float
     end_s: float
+    is_timed: bool
 
 
 @lru_cache(maxsize=8192)
@@ -64,7 +74,8 @@ def fuse(decode: Decode) -> list[HeardWord]:
     Fuse the tokens of a decode into words, by white space and punctuation.
 
     Tokens without times get a share of the time between their neighbours. Punctuation in front
-    of the first word is dropped: it belongs to a word that the window does not hold.
+    of the first word is dropped: it belongs to a word that the window does not hold. So are
+    annotations of what is no speech, in brackets or parentheses.
 
     :returns: words in order of speech; starts and ends lie inside the window, starts ascend
     """
@@ -74,33 +85,71 @@ def fuse(decode: Decode) -> list[HeardWord]:
         for pieces in _groups(_pieces(segment, decode)):
             word = _word(pieces, opens_segment)
             if word.form:
+                if opens_segment and not (word.text[0].isspace() or _is_unspaced(word.text[0])):
+                    word.text = ' ' + word.text  # some decoders strip segments
                 words.append(word)
                 opens_segment = False
             elif words:
-                words[-1] = replace(words[-1], suffix=words[-1].suffix + word.text + word.suffix)
-    return _ascending(words, decode)
+                words[-1].suffix += (word.text + word.suffix).rstrip()
+    return _ascending(_without_annotations(words), decode)
+
+
+def _without_annotations(words: list[HeardWord]) -> list[HeardWord]:
+    kept: list[HeardWord] = []
+    at = 0
+    while at < len(words):
+        opening = words[at].text.lstrip()[0]
+        closing = _CLOSING.get(opening)
+        if closing is not None:
+            for end in range(at, min(len(words), at + _MAX_ANNOTATION_WORDS)):
+                if closing in words[end].suffix:
+                    at = end
+                    break
+            else:
+                closing = None  # never closed: words after all
+        if closing is None:
+            kept.append(words[at])
+        at += 1
+    return kept
 
 
 def _pieces(segment: DecodedSegment, decode: Decode) -> list[_Piece]:
     """Give every token a time and cut it where a word ends inside it."""
-    tokens = [t for t in segment.tokens if t.text and not _SPECIAL.fullmatch(t.text.strip())]
-    spans = _token_spans(segment, decode, tokens)
+    tokens = []
+    is_timed = True
+    for token in segment.tokens:
+        text = token.text
+        if not text.isascii():
+            text = _NOTES.sub('', text)
+        if text and not ('[' in text and _SPECIAL.fullmatch(text.strip())):
+            tokens.append((text, token.probability, token.start_s, token.end_s))
+            is_timed = is_timed and 0 <= token.start_s <= token.end_s
+    if not is_timed:
+        spans = _token_spans(segment, decode, tokens)
+    low_s, high_s = decode.start_s, decode.end_s
     pieces = []
-    for token, (start_s, end_s) in zip(tokens, spans, strict=True):
-        parts = _split(token.text)
-        share_s = (end_s - start_s) / len(token.text)
+    for k, (text, probability, start_s, end_s) in enumerate(tokens):
+        own_time = is_timed or 0 <= start_s <= end_s
+        if not is_timed:
+            start_s, end_s = spans[k]
+        elif start_s < low_s or end_s > high_s:
+            start_s, end_s = min(max(start_s, low_s), high_s), min(max(end_s, low_s), high_s)
+        if not 0.0 <= probability <= 1.0:
+            probability = 1.0 if probability > 1.0 else 0.0
+        if text.isascii() and ' ' not in text[1:]:
+            pieces.append(_Piece(text, probability, start_s, end_s, own_time))
+            continue
+        share_s = (end_s - start_s) / len(text)
         at_s = start_s
-        for part in parts:
+        for part in _split(text):
             until_s = at_s + share_s * len(part)
-            pieces.append(_Piece(part, min(1.0, max(0.0, token.probability)), at_s, until_s))
+            pieces.append(_Piece(part, probability, at_s, until_s, own_time))
             at_s = until_s
     return pieces
 
 
 def _split(text: str) -> list[str]:
     """Cut a token's text before white space inside it and around unspaced characters."""
-    if text.isascii() and ' ' not in text[1:]:
-        return [text]
     parts: list[str] = []
     for char in text:
         joins = parts and not (
@@ -121,9 +170,18 @@ def _split(text: str) -> list[str]:
     return parts
 
 
+def _is_word_character(char: str) -> bool:
+    """Whether a character is a letter, a mark or a digit."""
+    return char.isalnum() or unicodedata.category(char)[0] in 'LMN'
+
+
 def _is_unspaced(char: str) -> bool:
     # Combining marks of these scripts belong to the character before them.
-    return bool(_UNSPACED.match(char)) and unicodedata.category(char)[0] != 'M'
+    return (
+        char >= _FIRST_UNSPACED  # most often it is not, and looking it up takes time
+        and _UNSPACED.match(char) is not None
+        and unicodedata.category(char)[0] != 'M'
+    )
 
 
 def _token_spans(segment: DecodedSegment, decode: Decode, tokens) -> list[tuple[float, float]]:
@@ -132,13 +190,11 @@ def _token_spans(segment: DecodedSegment, decode: Decode, tokens) -> list[tuple[
     from_s = min(max(segment.start_s, low_s), high_s)
     to_s = min(max(segment.end_s, from_s), high_s)
     spans: list[tuple[float, float] | None] = []
-    for token in tokens:
-        known = 0 <= token.start_s <= token.end_s
-        spans.append(
-            (min(max(token.start_s, low_s), high_s), min(max(token.end_s, low_s), high_s))
-            if known
-            else None
-        )
+    for _, _, start_s, end_s in tokens:
+        if 0 <= start_s <= end_s:
+            spans.append((min(max(start_s, low_s), high_s), min(max(end_s, low_s), high_s)))
+        else:
+            spans.append(None)
     index = 0
     while index < len(spans):
         if spans[index] is not None:
@@ -150,10 +206,10 @@ def _token_spans(segment: DecodedSegment, decode: Decode, tokens) -> list[tuple[
             stop += 1
         until_s = spans[stop][0] if stop < len(spans) else to_s
         until_s = max(until_s, from_s)
-        total = sum(len(t.text) for t in tokens[index:stop])
+        total = sum(len(text) for text, *_ in tokens[index:stop])
         at_s = from_s
         for k in range(index, stop):
-            next_s = at_s + (until_s - from_s) * len(tokens[k].text) / total
+            next_s = at_s + (until_s - from_s) * len(tokens[k][0]) / total
             spans[k] = (at_s, next_s)
             at_s = next_s
         index = stop
@@ -165,7 +221,7 @@ def _groups(pieces: list[_Piece]):
     group: list[_Piece] = []
     for piece in pieces:
         first = piece.text[0]
-        begins = first.isspace() or _is_unspaced(first)
+        begins = first == ' ' or first.isspace() or _is_unspaced(first)
         if group and not begins:
             begins = _is_unspaced(group[-1].text[-1]) and unicodedata.category(first)[0] in 'LN'
         if group and begins:
@@ -177,9 +233,14 @@ def _groups(pieces: list[_Piece]):
 
 
 def _word(pieces: list[_Piece], opens_segment: bool) -> HeardWord:
-    text = ''.join(p.text for p in pieces)
+    if len(pieces) == 1 and pieces[0].text[-1].isalnum():  # most words
+        ((text, probability, start_s, end_s, is_timed),) = pieces
+        end_s = max(start_s, end_s)
+        form = comparable(text)
+        return HeardWord(text, form, '', probability, start_s, end_s, opens_segment, is_timed)
+    text = ''.join([p.text for p in pieces])
     core_length = len(text)
-    while core_length and unicodedata.category(text[core_length - 1])[0] not in 'LMN':
+    while core_length and not _is_word_character(text[core_length - 1]):
         core_length -= 1
     core, suffix = text[:core_length], text[core_length:].rstrip()
     # Closing punctuation has its own times and probability; they are not the word's.
@@ -197,18 +258,16 @@ def _word(pieces: list[_Piece], opens_segment: bool) -> HeardWord:
         start_s=own[0].start_s,
         end_s=max(own[0].start_s, own[-1].end_s),
         opens_segment=opens_segment,
+        is_timed=own[0].is_timed,
     )
 
 
 def _ascending(words: list[HeardWord], decode: Decode) -> list[HeardWord]:
     """Repair times that run backwards: whisper.cpp's own token times do, at times."""
-    result = []
-    at_s = decode.start_s
+    at_s, window_end_s = decode.start_s, decode.end_s
     for word in words:
-        start_s = max(word.start_s, at_s)
-        end_s = max(word.end_s, start_s)
-        if start_s != word.start_s or end_s != word.end_s:
-            word = replace(word, start_s=start_s, end_s=end_s)
-        at_s = start_s
-        result.append(word)
-    return result
+        if word.start_s < at_s:
+            word.start_s = at_s
+        at_s = word.start_s
+        word.end_s = max(min(word.end_s, window_end_s), at_s)
+    return words

@@ -1,0 +1,1 @@
+"""How good the merge is: simulated streams with known truth, metrics, baselines."""
