@@ -31,11 +31,12 @@ from transcript_manager.decoder import models
 from transcript_manager.decoder.engine import EngineResult, WhisperEngine
 from transcript_manager.ros import qos
 from transcript_manager.ros.audio_ring_node import AudioRingNode
-from transcript_manager.ros.conversions import NS_PER_MS, to_ns
+from transcript_manager.ros.conversions import NS_PER_MS
 from transcript_manager.ros.listener import TranscriptListener
 from transcript_manager.ros.process import Process
 from transcript_manager.ros.transcript_node import TranscriptNode
 from transcript_manager.ros.whisper_node import WhisperNode
+from transcript_manager.streams.messages import to_ns
 
 ROOT = Path(__file__).resolve().parent.parent
 HOP_S = 1.0

@@ -6,6 +6,7 @@ The errors a user can cause, and nothing else.
     TranscriptManagerError      one line: what is wrong and what to do; exit code 2
       AudioSourceError          a file, microphone or format that cannot be used
       ModelError                a model that is unknown, missing, damaged or unfit
+      StreamError               a recorded stream, bag, trace or text that cannot be used
       ParameterError            a parameter or option out of range or contradicting another
 
 Anything else that escapes is a defect of this package and keeps its traceback.
@@ -26,3 +27,7 @@ class ModelError(TranscriptManagerError):
 
 class ParameterError(TranscriptManagerError):
     """A parameter or option that is out of range or contradicts another one."""
+
+
+class StreamError(TranscriptManagerError):
+    """A recorded stream, trace or text that cannot be read or is something else."""

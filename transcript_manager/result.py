@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 import json
 import unicodedata
 
+from transcript_manager.merge.segments import TranscriptSegment
+
 
 @dataclass(frozen=True, slots=True)
 class ResultWord:
@@ -53,6 +55,24 @@ def join_punctuation(words: list[ResultWord]) -> tuple[ResultWord, ...]:
         else:
             joined.append(word)
     return tuple(joined)
+
+
+def from_segment(segment: TranscriptSegment, *, start_s: float = 0.0) -> ResultSegment:
+    """
+    Convert a frozen segment of the merge.
+
+    :param start_s: added to its times [s]
+    """
+    words = [
+        ResultWord(w.text, w.start_s + start_s, w.end_s + start_s, w.probability, w.occurrences)
+        for w in segment.words
+    ]
+    return ResultSegment(
+        segment.start_s + start_s,
+        segment.end_s + start_s,
+        segment.text,
+        join_punctuation(words),
+    )
 
 
 def clock(seconds: float) -> str:

@@ -11,11 +11,12 @@ from transcript_manager.audio.ring import Window
 from transcript_manager.decoder.engine import EngineSegment, EngineToken
 from transcript_manager.merge.segments import TranscriptSegment, TranscriptWord, WordState
 from transcript_manager.ros import conversions
+from transcript_manager.streams.messages import to_decode, to_ns
 
 
 @given(st.integers(0, 2**31 * 10**9 - 1))
 def test_times_round_trip(ns):
-    assert conversions.to_ns(conversions.to_time(ns)) == ns
+    assert to_ns(conversions.to_time(ns)) == ns
 
 
 def test_times_that_do_not_fit_are_clipped():
@@ -34,7 +35,7 @@ def test_a_window_goes_over_the_wire_sample_for_sample():
     received = deserialize_message(serialize_message(message), msg.AudioWindow)
     assert np.array_equal(conversions.msg_to_samples(received), samples)
     assert received.first_sample == 16000 * 3600 * 100 and received.end_of_stream
-    assert conversions.to_ns(received.header.stamp) == 5_000_000_000 + 360_000 * 10**9
+    assert to_ns(received.header.stamp) == 5_000_000_000 + 360_000 * 10**9
     assert received.header.frame_id == 'head_mic'
     assert conversions.window_ms(received) == 3750
 
@@ -46,7 +47,7 @@ def test_a_decode_reaches_the_merge_with_absolute_times():
     message = msg.WhisperTokens(window_ms=2500, segments=[conversions.segment_to_msg(segment)])
     message.header.stamp = Time(sec=12, nanosec=500_000_000)
     received = deserialize_message(serialize_message(message), msg.WhisperTokens)
-    decode = conversions.msg_to_decode(received, origin_ns=2_000_000_000)
+    decode = to_decode(received, origin_ns=2_000_000_000)
     assert (decode.start_s, decode.end_s) == (10.5, 13.0)
     first, second = decode.segments[0].tokens
     assert (first.text, first.probability, first.start_s, first.end_s) == (' č', 0.5, 11.0, 11.4)
@@ -59,7 +60,7 @@ def test_a_segment_becomes_a_message():
         TranscriptSegment(4, (word,)), origin_ns=10**18
     )
     assert message.index == 4 and message.text == ' hi'
-    assert conversions.to_ns(message.start) == 10**18 + 1_250_000_000
+    assert to_ns(message.start) == 10**18 + 1_250_000_000
     assert (message.duration.sec, message.duration.nanosec) == (0, 500_000_000)
     sent = message.words[0]
     assert sent.state == msg.TranscriptWord.STABLE and sent.occurrences == 3

@@ -181,3 +181,13 @@ def test_memory_is_the_active_part():
 def test_settings_out_of_range_are_named(name, value):
     with pytest.raises(ParameterError, match=f'{name} is {value:g}, must be'):
         MergeSettings(**{name: value})
+
+
+def test_the_active_part_is_bounded_whatever_is_said():
+    session = Session()
+    for k in range(1, 40):
+        start_s = max(0.0, k - 10.0)
+        said = [(f' w{n // 50}', n / 50, n / 50 + 0.01) for n in range(int(start_s * 50), k * 50)]
+        session.add(window(start_s, k - start_s, said))
+        assert session.transcript.active_words <= 300
+    assert len(session.finish().split()) == 39 * 50

@@ -95,7 +95,7 @@ def test_stale_segments_are_frozen_and_the_cut_one_is_kept():
 class Item:
     """A place or a hearing."""
 
-    is_timed = True
+    is_timed = stable = True
 
     def __init__(self, form, at_s):
         self.form, self.start_s, self.end_s = form, at_s, at_s + 0.3

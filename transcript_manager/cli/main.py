@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+import importlib
 import sys
 
-from transcript_manager.cli import models, run
 from transcript_manager.errors import TranscriptManagerError
-from transcript_manager.ros.process import leave_running_decode
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
+
+_COMMANDS = {
+    'run': 'transcribe a sound file or the microphone',
+    'merge': 'merge a recorded token stream or bag',
+    'score': 'compare two transcripts: word and character error rate',
+    'models': 'list the models, or fetch one',
+}
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -21,16 +27,22 @@ def main(args: Sequence[str] | None = None) -> int:
     :param args: without the program's name; None takes ``sys.argv``
     :returns: the exit code: 0 if the job was done, 2 for bad usage or bad input
     """
+    arguments = list(sys.argv[1:] if args is None else args)
     parser = argparse.ArgumentParser(
         prog='transcript',
         description='Live, word-timed speech transcription over ROS 2 topics, on this computer.',
     )
     commands = parser.add_subparsers(title='commands', metavar='COMMAND', required=True)
-    run.add_parser(commands)
-    models.add_parser(commands)
-    parsed = parser.parse_args(args)
+    wanted = next((a for a in arguments if not a.startswith('-')), None)
+    for name, summary in _COMMANDS.items():
+        # Only the wanted one is imported: merging a bag takes neither ROS nor whisper.cpp.
+        command = commands.add_parser(name, help=summary)
+        if name == wanted:
+            importlib.import_module(f'transcript_manager.cli.{name}').add_arguments(command)
+    parsed = parser.parse_args(arguments)
     code = _run(parsed)
-    leave_running_decode(code)
+    if 'transcript_manager.ros.process' in sys.modules:
+        sys.modules['transcript_manager.ros.process'].leave_running_decode(code)
     return code
 
 

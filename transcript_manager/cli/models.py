@@ -13,13 +13,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from transcript_manager.decoder import models
 
 
-def add_parser(commands) -> None:
-    """Add the sub-command."""
-    parser = commands.add_parser(
-        'models',
-        help='list the models, or fetch one',
-        description='List the models that --model knows by name, and where they are.',
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the sub-command."""
+    parser.description = 'List the models that --model knows by name, and where they are.'
     parser.set_defaults(run=run, action=None)
     actions = parser.add_subparsers(metavar='ACTION', dest='action')
     fetch = actions.add_parser('fetch', help='fetch an official model into the cache')

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
-from pathlib import Path
 import sys
 import time
 
@@ -16,16 +14,17 @@ from transcript_manager import result
 from transcript_manager.audio.files import FileSource
 from transcript_manager.cli.lock import BUSY, topics_locked
 from transcript_manager.cli.models import progress_bar
+from transcript_manager.cli.output import check_output, write_output
 from transcript_manager.cli.view import choose_view, LiveView, View
 from transcript_manager.decoder import models
 from transcript_manager.errors import AudioSourceError, ParameterError, TranscriptManagerError
 from transcript_manager.ros import parameters
 from transcript_manager.ros.audio_ring_node import AudioRingNode
-from transcript_manager.ros.conversions import NS_PER_S
 from transcript_manager.ros.listener import to_result, to_result_segment, TranscriptListener
 from transcript_manager.ros.process import Process
 from transcript_manager.ros.transcript_node import TranscriptNode
 from transcript_manager.ros.whisper_node import WhisperNode
+from transcript_manager.streams.messages import NS_PER_S
 
 EXIT_OK = 0
 EXIT_INTERRUPTED = 130
@@ -36,16 +35,12 @@ _FLUSH_TIMEOUT_S = 30.0
 """After the end is asked for, the last decode may take this long."""
 
 
-def add_parser(commands) -> None:
-    """Add the sub-command."""
-    parser = commands.add_parser(
-        'run',
-        help='transcribe a sound file or the microphone',
-        description=(
-            'Run the audio ring, whisper.cpp and the transcript manager in one process, over '
-            'their real ROS topics; other nodes can subscribe meanwhile. The result goes to '
-            'standard output, everything else to standard error.'
-        ),
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the sub-command."""
+    parser.description = (
+        'Run the audio ring, whisper.cpp and the transcript manager in one process, over '
+        'their real ROS topics; other nodes can subscribe meanwhile. The result goes to '
+        'standard output, everything else to standard error.'
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument('--audio', metavar='FILE', help='a sound file of any common format')
@@ -124,11 +119,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ParameterError(f'--namespace: {" ".join(str(error).split())}') from error
     if args.audio is not None:
         FileSource(args.audio).close()
-    if args.output is not None:
-        target = Path(args.output)
-        folder = target.parent
-        if target.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-            raise ParameterError(f'cannot write {target}: not a file in a writable folder')
+    check_output(args.output)
 
 
 class _Session:
@@ -239,19 +230,7 @@ class _Session:
             if self._args.format == 'json'
             else result.to_text(final, timestamps=self._args.timestamps)
         )
-        if self._args.output is None:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-            return
-        # Written beside the target and moved there: a reader never sees half a file.
-        target = Path(self._args.output)
-        part = target.with_name(f'.{target.name}.{os.getpid()}.part')
-        try:
-            part.write_text(text, encoding='utf-8')
-            part.replace(target)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise TranscriptManagerError(f'cannot write {target}: {error.strerror}') from error
+        write_output(text, self._args.output)
 
     def _summarise(self, final: result.Result) -> None:
         whisper = self._whisper

@@ -52,6 +52,7 @@ class Place(Protocol):
     form: str
     start_s: float
     end_s: float
+    stable: bool
 
     @property
     def forms(self) -> Sequence[str]:
@@ -72,8 +73,8 @@ def align(
     words: Sequence[Hearing],
     *,
     max_gap_words: int,
+    window_s: tuple[float, float] = (float('-inf'), float('inf')),
     merged_end_s: float = float('inf'),
-    window_end_s: float = float('inf'),
 ) -> Pairing:
     """
     Align places with words, and put the words where they belong in time.
@@ -83,21 +84,25 @@ def align(
 
     :param max_gap_words: longest run of unmatched words inside the common substring, >= 0;
         a wider gap costs as much as half a match
+    :param window_s: start and end of the window [s]: where words lie unless all are off
     :param merged_end_s: end of what earlier windows covered [s]; for words without times
-    :param window_end_s: end of this window [s]; for words without times
     :returns: (place index, word index) in order, each index once; None where one has no
         counterpart
     """
     is_timed = all(w.is_timed for w in words)
     matches = _matches(places, words)
-    shift_s = _shift(matches) if is_timed else 0.0
-    if shift_s:
-        for word in words:
+    shift_s = _shift(places, matches) if is_timed else 0.0
+    start_s, end_s = window_s
+    for word in words:
+        if shift_s:  # the window's own times may be off as much
             word.start_s -= shift_s
             word.end_s -= shift_s
+        elif word.start_s < start_s or word.end_s > end_s:
+            word.start_s = min(max(word.start_s, start_s), end_s)
+            word.end_s = min(max(word.end_s, start_s), end_s)
     anchors = _chain(_pairs(places, words, matches, shift_s), max_gap_words)
     if anchors and not is_timed:
-        _retime(places, words, anchors, merged_end_s, window_end_s)
+        _retime(places, words, anchors, merged_end_s, end_s)
     aligned: Pairing = []
     place_from = word_from = 0
     for place_to, word_to in anchors:
@@ -130,24 +135,30 @@ def _matches(places: Sequence[Place], words: Sequence[Hearing]) -> list[list[tup
     return matches
 
 
-def _shift(matches: list[list[tuple[int, float]]]) -> float:
+def _shift(places: Sequence[Place], matches: list[list[tuple[int, float]]]) -> float:
     """
-    Find out by how much all times of a window are off against the transcript.
+    Find out by how much all times of a window are off against the stable transcript.
+
+    What is not stable says nothing: decoders fill silence with inventions that move along with
+    the window, and look as if the window had moved.
 
     :returns: the shift [s], positive if the words come too late; 0 unless several matches agree
         on another one, and clearly more than agree on none
     """
-    matched = in_place = 0
+    in_place = displaced = 0
+    differences_s: list[float] = []
     for found in matches:
-        if found:
-            matched += 1
-            for _, difference_s in found:
-                if -_SHIFT_TOLERANCE_S < difference_s < _SHIFT_TOLERANCE_S:
-                    in_place += 1
-                    break
-    if matched - in_place < _MIN_SHIFTED_PAIRS or in_place > 0.6 * matched:
+        if not found:
+            continue
+        if min([abs(d) for _, d in found]) < _SHIFT_TOLERANCE_S:
+            in_place += 1
+            continue
+        off_s = [d for i, d in found if places[i].stable and abs(d) < _MAX_SHIFT_S]
+        displaced += bool(off_s)
+        differences_s += off_s
+    if displaced < _MIN_SHIFTED_PAIRS or in_place > 1.5 * displaced:
         return 0.0
-    differences_s = sorted(d for found in matches for _, d in found if abs(d) < _MAX_SHIFT_S)
+    differences_s.sort()
     best: list[float] = []
     low = 0
     for high, difference_s in enumerate(differences_s):

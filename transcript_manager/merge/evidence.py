@@ -20,14 +20,18 @@ EDGE_WEIGHT = 0.15
 DOUBT_WEIGHT = 0.05
 """Weight of a hearing that the decoder gave no probability at all."""
 POWER = 3
-LOOP_WEIGHT = 0.25
+LOOP_WEIGHT = 0.1
 """Weight of a word in a loop: said so often, it may be real, but other windows must agree."""
+ISOLATED_WEIGHT = 0.4
+"""Weight of a few words with silence around them: what decoders invent to fill it looks so."""
 MISS_WEIGHT = 0.4
 """Of a window that heard nothing in a place, against one that heard a word there, and surely."""
 UNSURE_MARK_WEIGHT = 0.1
 """Of punctuation at a cut edge: decoders end a window with a full stop and begin a sentence."""
 _PLACE_TOLERANCE_S = 0.5
 
+_ISOLATION_S = 2.0
+_MAX_ISOLATED_WORDS = 3
 _MAX_LOOP_WORDS = 8
 _MIN_LOOPS = 5
 _MIN_LOOPED_WORDS = 8
@@ -64,11 +68,7 @@ def place_weight(difference_s: float) -> float:
 
 
 def looped(words: Sequence[HeardWord]) -> list[bool]:
-    """
-    Mark the words of a loop: one to eight words said five times or more in a row, eight at least.
-
-    The first time is not marked: it is often right, and where the decoder lost its way.
-    """
+    """Mark the words of a loop: one to eight words five times or more in a row, eight at least."""
     forms = [w.form for w in words]
     marks = [False] * len(forms)
     if len(forms) - len(set(forms)) < _MIN_LOOPED_WORDS - 2:
@@ -80,6 +80,17 @@ def looped(words: Sequence[HeardWord]) -> list[bool]:
                 run += 1
                 continue
             if run + period >= max(_MIN_LOOPS * period, _MIN_LOOPED_WORDS):
-                marks[k - run : k] = [True] * run
+                marks[k - run - period : k] = [True] * (run + period)
             run = 0
+    return marks
+
+
+def isolated(words: Sequence[HeardWord]) -> list[bool]:
+    """Mark words that stand in groups of three at most, 2 s and more from any other."""
+    marks: list[bool] = []
+    first = 0
+    for k in range(1, len(words) + 1):
+        if k == len(words) or words[k].start_s - words[k - 1].end_s >= _ISOLATION_S:
+            marks += [k - first <= _MAX_ISOLATED_WORDS] * (k - first)
+            first = k
     return marks

@@ -20,6 +20,11 @@ _SWITCH_LEAD = 0.1
 """By so much weight must a conflict lead to replace what is shown."""
 _HIDE_LEAD = 0.1
 """By so much must the misses lead to hide a word that is shown."""
+_MIN_MOVE_S = 0.3
+_MOVE_TOLERANCE = 0.3
+"""A word that moved as far as the window did, give or take this share, moved along with it."""
+_MIN_SHOWN = 0.15
+"""Weight that a word must have to be shown: one heard unsurely waits for the next window."""
 _UNTIMED_WEIGHT = 0.01
 """Of times that the decoder did not give, in the average."""
 
@@ -52,6 +57,10 @@ class Slot:
     misses: float = 0.0
     """Weight of the windows that covered the place and heard nothing there."""
     missed_windows: int = 0
+    heard_at_s: float = 0.0
+    """Middle of the word in the window that heard it last [s]."""
+    heard_until_s: float = float('-inf')
+    """End of that window [s]."""
     heard: float = 0.0
     """Weight of the windows that heard anything there."""
     stable: bool = False
@@ -97,6 +106,21 @@ class Slot:
             self._elect(_SWITCH_LEAD)
         if self._leader is not None and word.form == self._leader.form:
             self._average_times(word, weight)
+
+    def moves_along(self, word: HeardWord, window_end_s: float) -> bool:
+        """
+        Whether a word has moved as far as the window since it was heard here last.
+
+        Speech stays where it is; what decoders invent keeps its place in the window.
+        """
+        moved_s = window_end_s - self.heard_until_s
+        word_s = (word.start_s + word.end_s) / 2 - self.heard_at_s
+        return moved_s >= _MIN_MOVE_S and abs(word_s - moved_s) < _MOVE_TOLERANCE * moved_s
+
+    def note(self, word: HeardWord, window_end_s: float) -> None:
+        """Remember where a word was heard, and in which window."""
+        self.heard_at_s = (word.start_s + word.end_s) / 2
+        self.heard_until_s = window_end_s
 
     def miss(self, weight: float) -> None:
         """Count a window that covered this place and heard nothing in it."""
@@ -192,7 +216,8 @@ class Slot:
     def update_shown(self) -> None:
         """Decide whether the word is shown: a word that is needs clear evidence to go again."""
         if not self.stable:
-            self.shown = self.heard > self.misses - (_HIDE_LEAD if self.shown else 0.0)
+            against = self.misses - _HIDE_LEAD if self.shown else max(self.misses, _MIN_SHOWN)
+            self.shown = self.heard > against
 
     def shown_suffix(self) -> str:
         """Closing punctuation as it stands, final or not."""

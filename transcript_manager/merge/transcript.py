@@ -37,6 +37,8 @@ _MARGIN_S = 2.0
 """Slots that end longer than this before a window are not looked for in it."""
 _MAX_SEGMENT_S = 20.0
 """A segment that the decoder never ended is cut here, so that the active part stays bounded."""
+_MAX_ACTIVE_WORDS = 300
+"""Ten words a second: more is no speech, and the active part stays bounded even so."""
 _CUT_S = 0.15
 """A word so close to the newest window's end is not shown: it is most often cut."""
 _RESTART_WINDOWS = 3
@@ -229,8 +231,8 @@ class Transcript:
             slots,
             window.words,
             max_gap_words=self._settings.max_gap_words,
+            window_s=(window.start_s, window.end_s),
             merged_end_s=self._merged_end_s,
-            window_end_s=window.end_s,
         )
         window.place(slots, aligned)
         settled_end_s = self._settled_end_s
@@ -250,7 +252,12 @@ class Transcript:
             stable_left -= slot.stable
             result.append(slot)
             if j is not None:
-                slot.vote(window.words[j], *window.weights(j, slot))
+                word = window.words[j]
+                if not (window.is_timed and slot.moves_along(word, window.end_s)):
+                    slot.vote(word, *window.weights(j, slot))
+                elif not slot.stable:
+                    slot.miss(MISS_WEIGHT)
+                slot.note(word, window.end_s)
             elif weight := window.miss_weight(slot):
                 slot.miss(weight)
         return result
@@ -266,6 +273,7 @@ class Transcript:
     def _new_slot(self, window: HeardWindow, index: int) -> Slot:
         word = window.words[index]
         slot = Slot.opened(word, *window.weights(index, None))
+        slot.note(word, window.end_s)
         for start_s, end_s in self._witnesses:
             if start_s <= word.start_s and word.end_s <= end_s:
                 # An earlier window covered the place and heard nothing there.
@@ -331,7 +339,8 @@ class Transcript:
         gone = 0
         while gone < len(self._slots) and self._slots[gone].end_s < window_start_s:
             gone += 1
-        if gone == 0:
+        excess = len(self._slots) - _MAX_ACTIVE_WORDS
+        if gone == 0 and excess <= 0:
             return '', []
         stop = gone
         if gone < len(self._slots):
@@ -343,6 +352,7 @@ class Transcript:
                 stop += len(group)
             if stop == 0 and self._slots[gone - 1].end_s - self._slots[0].start_s > _MAX_SEGMENT_S:
                 stop = gone
+            stop = max(stop, excess)
         text = ''
         while self._stable_count < stop:  # left the window before the evidence was enough
             if self._slots[self._stable_count].is_heard:

@@ -14,6 +14,8 @@ from transcript_manager.merge.align import Pairing
 from transcript_manager.merge.decode import Decode
 from transcript_manager.merge.evidence import (
     edge_weight,
+    isolated,
+    ISOLATED_WEIGHT,
     LOOP_WEIGHT,
     looped,
     MISS_WEIGHT,
@@ -41,6 +43,7 @@ class HeardWindow:
         self._cut_right_s = float('inf') if decode.end_of_stream else decode.end_s
         self._covered_s = (decode.start_s, decode.end_s)
         self._loops = looped(self.words)
+        self._isolated = isolated(self.words)
         self.has_loop = True in self._loops
         self._loop_s = (float('inf'), float('-inf'))
 
@@ -73,6 +76,8 @@ class HeardWindow:
         weight *= edge_weight(self._cut_left_s, self._cut_right_s, word.start_s, word.end_s)
         if self._loops[index]:
             weight *= LOOP_WEIGHT
+        if self._isolated[index]:
+            weight *= ISOLATED_WEIGHT
         is_cut = (index == 0 and self._cut_left_s == self.start_s) or (
             index == len(self.words) - 1 and self._cut_right_s == self.end_s
         )

@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 import unicodedata
 
-from transcript_manager.merge.decode import Decode, DecodedSegment
+from transcript_manager.merge.decode import Decode, DecodedSegment, UNKNOWN_S
 
 # whisper.cpp's own notation for tokens that are not text, such as [_BEG_] or [_TT_284].
 _SPECIAL = re.compile(r'\[_[A-Z]+_?\d*_?\]')
@@ -19,6 +19,9 @@ _MAX_ANNOTATION_WORDS = 8
 _NOTES = re.compile('[\u2669-\u266c]')
 
 _FIRST_UNSPACED = '\u0e00'
+
+_MAX_OUTSIDE_S = 10.0
+"""Times so far outside the window are garbage; less can be a window whose times are all off."""
 
 # Scripts written without spaces: every character is a word of its own for the merge.
 _UNSPACED = re.compile(
@@ -77,7 +80,7 @@ def fuse(decode: Decode) -> list[HeardWord]:
     of the first word is dropped: it belongs to a word that the window does not hold. So are
     annotations of what is no speech, in brackets or parentheses.
 
-    :returns: words in order of speech; starts and ends lie inside the window, starts ascend
+    :returns: words in order of speech, their starts ascend; times may lie outside the window
     """
     words: list[HeardWord] = []
     for segment in decode.segments:
@@ -85,13 +88,13 @@ def fuse(decode: Decode) -> list[HeardWord]:
         for pieces in _groups(_pieces(segment, decode)):
             word = _word(pieces, opens_segment)
             if word.form:
-                if opens_segment and not (word.text[0].isspace() or _is_unspaced(word.text[0])):
+                if opens_segment and not (word.text[0].isspace() or is_unspaced(word.text[0])):
                     word.text = ' ' + word.text  # some decoders strip segments
                 words.append(word)
                 opens_segment = False
             elif words:
                 words[-1].suffix += (word.text + word.suffix).rstrip()
-    return _ascending(_without_annotations(words), decode)
+    return _ascending(_without_annotations(words))
 
 
 def _without_annotations(words: list[HeardWord]) -> list[HeardWord]:
@@ -123,17 +126,14 @@ def _pieces(segment: DecodedSegment, decode: Decode) -> list[_Piece]:
             text = _NOTES.sub('', text)
         if text and not ('[' in text and _SPECIAL.fullmatch(text.strip())):
             tokens.append((text, token.probability, token.start_s, token.end_s))
-            is_timed = is_timed and 0 <= token.start_s <= token.end_s
+            is_timed = is_timed and _is_known(token.start_s, token.end_s, decode)
     if not is_timed:
         spans = _token_spans(segment, decode, tokens)
-    low_s, high_s = decode.start_s, decode.end_s
     pieces = []
     for k, (text, probability, start_s, end_s) in enumerate(tokens):
-        own_time = is_timed or 0 <= start_s <= end_s
+        own_time = is_timed or _is_known(start_s, end_s, decode)
         if not is_timed:
             start_s, end_s = spans[k]
-        elif start_s < low_s or end_s > high_s:
-            start_s, end_s = min(max(start_s, low_s), high_s), min(max(end_s, low_s), high_s)
         if not 0.0 <= probability <= 1.0:
             probability = 1.0 if probability > 1.0 else 0.0
         if text.isascii() and ' ' not in text[1:]:
@@ -148,14 +148,21 @@ def _pieces(segment: DecodedSegment, decode: Decode) -> list[_Piece]:
     return pieces
 
 
+def _is_known(start_s: float, end_s: float, decode: Decode) -> bool:
+    """Whether a token has times that can be meant: not unknown, not garbage."""
+    if start_s == UNKNOWN_S or end_s == UNKNOWN_S:
+        return False
+    return decode.start_s - _MAX_OUTSIDE_S <= start_s <= end_s <= decode.end_s + _MAX_OUTSIDE_S
+
+
 def _split(text: str) -> list[str]:
     """Cut a token's text before white space inside it and around unspaced characters."""
     parts: list[str] = []
     for char in text:
         joins = parts and not (
             (char.isspace() and not parts[-1].isspace())
-            or _is_unspaced(char)
-            or (_is_unspaced(parts[-1][-1]) and unicodedata.category(char)[0] in 'LN')
+            or is_unspaced(char)
+            or (is_unspaced(parts[-1][-1]) and unicodedata.category(char)[0] in 'LN')
         )
         if (
             joins
@@ -175,7 +182,8 @@ def _is_word_character(char: str) -> bool:
     return char.isalnum() or unicodedata.category(char)[0] in 'LMN'
 
 
-def _is_unspaced(char: str) -> bool:
+def is_unspaced(char: str) -> bool:
+    """Whether a character belongs to a script that is written without spaces."""
     # Combining marks of these scripts belong to the character before them.
     return (
         char >= _FIRST_UNSPACED  # most often it is not, and looking it up takes time
@@ -191,10 +199,7 @@ def _token_spans(segment: DecodedSegment, decode: Decode, tokens) -> list[tuple[
     to_s = min(max(segment.end_s, from_s), high_s)
     spans: list[tuple[float, float] | None] = []
     for _, _, start_s, end_s in tokens:
-        if 0 <= start_s <= end_s:
-            spans.append((min(max(start_s, low_s), high_s), min(max(end_s, low_s), high_s)))
-        else:
-            spans.append(None)
+        spans.append((start_s, end_s) if _is_known(start_s, end_s, decode) else None)
     index = 0
     while index < len(spans):
         if spans[index] is not None:
@@ -204,7 +209,7 @@ def _token_spans(segment: DecodedSegment, decode: Decode, tokens) -> list[tuple[
         stop = index
         while stop < len(spans) and spans[stop] is None:
             stop += 1
-        until_s = spans[stop][0] if stop < len(spans) else to_s
+        until_s = min(spans[stop][0], high_s) if stop < len(spans) else to_s
         until_s = max(until_s, from_s)
         total = sum(len(text) for text, *_ in tokens[index:stop])
         at_s = from_s
@@ -221,9 +226,9 @@ def _groups(pieces: list[_Piece]):
     group: list[_Piece] = []
     for piece in pieces:
         first = piece.text[0]
-        begins = first == ' ' or first.isspace() or _is_unspaced(first)
+        begins = first == ' ' or first.isspace() or is_unspaced(first)
         if group and not begins:
-            begins = _is_unspaced(group[-1].text[-1]) and unicodedata.category(first)[0] in 'LN'
+            begins = is_unspaced(group[-1].text[-1]) and unicodedata.category(first)[0] in 'LN'
         if group and begins:
             yield group
             group = []
@@ -262,12 +267,13 @@ def _word(pieces: list[_Piece], opens_segment: bool) -> HeardWord:
     )
 
 
-def _ascending(words: list[HeardWord], decode: Decode) -> list[HeardWord]:
+def _ascending(words: list[HeardWord]) -> list[HeardWord]:
     """Repair times that run backwards: whisper.cpp's own token times do, at times."""
-    at_s, window_end_s = decode.start_s, decode.end_s
+    at_s = float('-inf')
     for word in words:
         if word.start_s < at_s:
             word.start_s = at_s
         at_s = word.start_s
-        word.end_s = max(min(word.end_s, window_end_s), at_s)
+        if word.end_s < at_s:
+            word.end_s = at_s
     return words

@@ -22,8 +22,9 @@ from transcript_manager.audio.ring import AudioRing, Window
 from transcript_manager.audio.source import AudioSource
 from transcript_manager.errors import AudioSourceError
 from transcript_manager.ros import parameters, qos
-from transcript_manager.ros.conversions import NS_PER_MS, NS_PER_S, to_ns, window_to_msg
+from transcript_manager.ros.conversions import NS_PER_MS, window_to_msg
 from transcript_manager.ros.process import run_node, WorkerNode
+from transcript_manager.streams.messages import NS_PER_S, to_ns
 
 _POLL_S = 0.05
 _DECODE_RETRY_S = 10.0

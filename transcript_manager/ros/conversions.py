@@ -10,17 +10,11 @@ import numpy as np
 from transcript_manager import msg
 from transcript_manager.audio.ring import Window
 from transcript_manager.decoder.engine import EngineSegment
-from transcript_manager.merge.decode import Decode, DecodedSegment, Token, UNKNOWN_S
 from transcript_manager.merge.segments import TranscriptSegment, TranscriptWord
+from transcript_manager.streams.messages import NS_PER_S
 
-NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
 _MAX_INT32 = 2**31 - 1
-
-
-def to_ns(stamp: Time) -> int:
-    """Convert a message's time to nanoseconds."""
-    return stamp.sec * NS_PER_S + stamp.nanosec
 
 
 def to_time(ns: int) -> Time:
@@ -79,35 +73,6 @@ def segment_to_msg(segment: EngineSegment) -> msg.WhisperSegment:
             )
             for t in segment.tokens
         ],
-    )
-
-
-def msg_to_decode(message: msg.WhisperTokens, *, origin_ns: int) -> Decode:
-    """Convert a decode; its times then count in seconds from ``origin_ns``."""
-    start_s = (to_ns(message.header.stamp) - origin_ns) / NS_PER_S
-    return Decode(
-        start_s=start_s,
-        duration_s=message.window_ms / 1000,
-        end_of_stream=message.end_of_stream,
-        segments=tuple(
-            DecodedSegment(
-                start_s=start_s + segment.start_ms / 1000,
-                end_s=start_s + segment.end_ms / 1000,
-                tokens=tuple(_msg_to_token(token, start_s) for token in segment.tokens),
-            )
-            for segment in message.segments
-        ),
-    )
-
-
-def _msg_to_token(token: msg.WhisperToken, window_start_s: float) -> Token:
-    if token.start_ms < 0 or token.end_ms < 0:
-        return Token(token.text, token.probability, UNKNOWN_S, UNKNOWN_S)
-    return Token(
-        token.text,
-        token.probability,
-        window_start_s + token.start_ms / 1000,
-        window_start_s + token.end_ms / 1000,
     )
 
 

@@ -11,7 +11,7 @@ from std_msgs.msg import String
 from transcript_manager import msg
 from transcript_manager.result import join_punctuation, Result, ResultSegment, ResultWord
 from transcript_manager.ros import qos
-from transcript_manager.ros.conversions import NS_PER_S, to_ns
+from transcript_manager.streams.messages import NS_PER_S, to_ns
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,13 +19,12 @@ from transcript_manager.merge.segments import split_text
 from transcript_manager.merge.transcript import MergeSettings, Transcript
 from transcript_manager.ros import parameters, qos
 from transcript_manager.ros.conversions import (
-    msg_to_decode,
     NS_PER_MS,
-    to_ns,
     to_time,
     transcript_segment_to_msg,
 )
 from transcript_manager.ros.process import run_node, WorkerNode
+from transcript_manager.streams.messages import to_decode, to_ns
 
 
 class TranscriptNode(WorkerNode):
@@ -49,7 +48,7 @@ class TranscriptNode(WorkerNode):
     def _on_tokens(self, message: msg.WhisperTokens) -> None:
         if self._origin_ns is None:
             self._origin_ns = to_ns(message.header.stamp)
-        decode = msg_to_decode(message, origin_ns=self._origin_ns)
+        decode = to_decode(message, origin_ns=self._origin_ns)
         result = self._transcript.merge(decode)
         for segment in result.frozen:
             self._frozen.publish(transcript_segment_to_msg(segment, origin_ns=self._origin_ns))
