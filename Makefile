@@ -1,13 +1,16 @@
 # Everything sets itself up in .venv from PyPI; nothing else on the machine is touched.
 #   make demo    transcribe the bundled speech, live
 #   make test    build the package in every supported way and run all tests
-#   make bench   measure what the package costs
+#   make bench   measure how good the merge is and what the package costs; writes docs/
 # Choose the ROS distribution with ROS=jazzy (the default) or ROS=kilted.
+
+# Recorded streams with known truth, NAME.jsonl and NAME.truth.json, are measured too: STREAMS=FOLDER.
 
 ROS ?= jazzy
 PYTHON ?= python3
 VENV := .venv$(if $(filter-out jazzy,$(ROS)),-$(ROS))
 BIN := $(VENV)/bin
+STREAMS ?= ../shared/streams
 
 # Nothing leaves the machine, and no ROS graph of the machine is disturbed.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
@@ -43,6 +46,8 @@ test: build
 	$(BIN)/python -m pytest test
 
 bench: build
+	$(BIN)/python -m pip install --quiet -r requirements/bench.txt
+	$(BIN)/python bench/merge.py --write docs $(if $(wildcard $(STREAMS)),--streams $(STREAMS))
 	$(BIN)/python bench/overhead.py
 
 lint: build

@@ -100,9 +100,10 @@ class Slot:
         self._form_weights[word.form] = self._form_weights.get(word.form, 0.0) + weight
         if self.suffix is None:
             self._suffixes[word.suffix] = self._suffixes.get(word.suffix, 0.0) + suffix_weight
-            self._elect_suffix()
+            if word.suffix != self._suffix_leader:
+                self._elect_suffix()
         self._boundary += suffix_weight if word.opens_segment else -suffix_weight
-        if not self.stable:
+        if not self.stable and candidate is not self._leader:
             self._elect(_SWITCH_LEAD)
         if self._leader is not None and word.form == self._leader.form:
             self._average_times(word, weight)

@@ -220,9 +220,11 @@ class Transcript:
             self._witnesses.append((decode.start_s, decode.end_s))
         self._merged_end_s = max(self._merged_end_s, decode.end_s)
         # What windows after windows did not hear is forgotten, so that inventions do not pile up.
-        self._slots = [s for s in self._slots if s.stable or s.misses - s.heard < _FORGET_LEAD]
-        for slot in self._slots:
+        tentative = self._slots[self._stable_count :]
+        tentative = [s for s in tentative if s.misses - s.heard < _FORGET_LEAD]
+        for slot in tentative:
             slot.update_shown()
+        self._slots[self._stable_count :] = tentative
 
     def _vote(self, window: HeardWindow, first: int) -> list[Slot]:
         """Let a window vote on the slots from a first one on; return them and the new ones."""
