@@ -4,12 +4,20 @@ from builtin_interfaces.msg import Time
 from hypothesis import given
 from hypothesis import strategies as st
 import numpy as np
+import pytest
 from rclpy.serialization import deserialize_message, serialize_message
+from scripted import window
 
 from transcript_manager import msg
 from transcript_manager.audio.ring import Window
 from transcript_manager.decoder.engine import EngineSegment, EngineToken
-from transcript_manager.merge.segments import TranscriptSegment, TranscriptWord, WordState
+from transcript_manager.merge.segments import (
+    split_text,
+    TranscriptSegment,
+    TranscriptWord,
+    WordState,
+)
+from transcript_manager.merge.transcript import Transcript
 from transcript_manager.ros import conversions
 from transcript_manager.streams.messages import to_decode, to_ns
 
@@ -71,3 +79,27 @@ def test_a_segment_becomes_a_message():
 def test_word_states_are_those_of_the_message():
     for state in WordState:
         assert getattr(msg.TranscriptWord, state.name) == state
+
+
+@pytest.mark.parametrize('letters', [3, 8, 14])
+def test_an_update_stays_below_64_kib_whatever_windows_say(letters):
+    transcript = Transcript()
+    largest = conflicts = 0
+    for k in range(1, 40):
+        start_s = max(0.0, k - 10.0)
+        said = [
+            (' ' + f'{k % 9}{n:x}'.ljust(letters, 'x'), n / 12, n / 12 + 0.08)
+            for n in range(int(start_s * 12), k * 12)
+        ]
+        transcript.merge(window(start_s, k - start_s, said))
+        active = transcript.active()
+        stable_text, tentative_text = split_text(active)
+        update = msg.TranscriptUpdate(
+            active=conversions.active_to_msgs(active, origin_ns=10**18),
+            stable_text=stable_text,
+            tentative_text=tentative_text,
+        )
+        largest = max(largest, len(serialize_message(update)))
+        conflicts += sum(len(w.conflicts) for s in update.active for w in s.words)
+    assert 20_000 < largest < 65_536
+    assert conflicts > 0

@@ -315,8 +315,8 @@ def test_two_processes_may_fetch_at_once(cache):
 
 def run(*arguments):
     parser = argparse.ArgumentParser()
-    command.add_parser(parser.add_subparsers())
-    parsed = parser.parse_args(['models', *arguments])
+    command.add_arguments(parser)
+    parsed = parser.parse_args(arguments)
     return parsed.run(parsed)
 
 

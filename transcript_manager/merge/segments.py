@@ -68,7 +68,7 @@ def split_text(segments: Iterable[TranscriptSegment]) -> tuple[str, str]:
     return stable, tentative
 
 
-MAX_CONFLICTS = 8
+MAX_CONFLICTS = 6
 """Of one word, in what is handed out: messages stay bounded however long windows disagree."""
 
 

@@ -25,6 +25,8 @@ _MOVE_TOLERANCE = 0.3
 """A word that moved as far as the window did, give or take this share, moved along with it."""
 _MIN_SHOWN = 0.15
 """Weight that a word must have to be shown: one heard unsurely waits for the next window."""
+_LOSS_WEIGHT = 0.8
+"""Of the misses, at the deadline: a lost word is worse than an invented one."""
 _UNTIMED_WEIGHT = 0.01
 """Of times that the decoder did not give, in the average."""
 
@@ -198,8 +200,8 @@ class Slot:
 
     @property
     def is_heard(self) -> bool:
-        """Whether more evidence says that there is a word than that there is none."""
-        return self.heard > self.misses
+        """Whether a word is to be kept where no more evidence comes; a lost one is worse."""
+        return self.heard > _LOSS_WEIGHT * self.misses
 
     @property
     def opens_segment(self) -> bool:

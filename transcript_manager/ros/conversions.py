@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+from collections.abc import Sequence
 
 from builtin_interfaces.msg import Duration, Time
 import numpy as np
@@ -15,6 +16,11 @@ from transcript_manager.streams.messages import NS_PER_S
 
 NS_PER_MS = 1_000_000
 _MAX_INT32 = 2**31 - 1
+_MAX_UPDATE_BYTES = 56_000
+_WORD_BYTES = 56
+"""Of a word in a message, beside its texts."""
+_STRING_BYTES = 12
+"""Of a conflict in a message, beside its text: length, count, alignment."""
 
 
 def to_time(ns: int) -> Time:
@@ -76,8 +82,29 @@ def segment_to_msg(segment: EngineSegment) -> msg.WhisperSegment:
     )
 
 
+def active_to_msgs(
+    segments: Sequence[TranscriptSegment], *, origin_ns: int
+) -> list[msg.TranscriptSegment]:
+    """
+    Convert the active part of a transcript for an update, which stays below 64 KiB.
+
+    The merge bounds the words. If they are many and long, their conflicts are left out: who needs
+    them finds them in the frozen segments.
+    """
+    words = [w for s in segments for w in s.words]
+    text_bytes = sum(len(w.text.encode()) for w in words)
+    conflict_bytes = sum(len(t.encode()) + _STRING_BYTES for w in words for t, _ in w.conflicts)
+    # Each text stands in its word, its segment and the update.
+    size_bytes = len(words) * _WORD_BYTES + 3 * text_bytes + conflict_bytes
+    is_large = size_bytes > _MAX_UPDATE_BYTES
+    return [
+        transcript_segment_to_msg(s, origin_ns=origin_ns, with_conflicts=not is_large)
+        for s in segments
+    ]
+
+
 def transcript_segment_to_msg(
-    segment: TranscriptSegment, *, origin_ns: int
+    segment: TranscriptSegment, *, origin_ns: int, with_conflicts: bool = True
 ) -> msg.TranscriptSegment:
     """Convert a segment whose times count from ``origin_ns``."""
     start_ns = origin_ns + round(segment.start_s * NS_PER_S)
@@ -87,11 +114,12 @@ def transcript_segment_to_msg(
         start=to_time(start_ns),
         duration=to_duration(end_ns - start_ns),
         text=segment.text,
-        words=[_word_to_msg(word, origin_ns) for word in segment.words],
+        words=[_word_to_msg(word, origin_ns, with_conflicts) for word in segment.words],
     )
 
 
-def _word_to_msg(word: TranscriptWord, origin_ns: int) -> msg.TranscriptWord:
+def _word_to_msg(word: TranscriptWord, origin_ns: int, with_conflicts: bool) -> msg.TranscriptWord:
+    conflicts = word.conflicts if with_conflicts else ()
     return msg.TranscriptWord(
         text=word.text,
         probability=word.probability,
@@ -99,6 +127,6 @@ def _word_to_msg(word: TranscriptWord, origin_ns: int) -> msg.TranscriptWord:
         state=int(word.state),
         start=to_time(origin_ns + round(word.start_s * NS_PER_S)),
         end=to_time(origin_ns + round(word.end_s * NS_PER_S)),
-        conflicts=[text for text, _ in word.conflicts],
-        conflict_occurrences=[count for _, count in word.conflicts],
+        conflicts=[text for text, _ in conflicts],
+        conflict_occurrences=[count for _, count in conflicts],
     )

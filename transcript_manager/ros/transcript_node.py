@@ -19,6 +19,7 @@ from transcript_manager.merge.segments import split_text
 from transcript_manager.merge.transcript import MergeSettings, Transcript
 from transcript_manager.ros import parameters, qos
 from transcript_manager.ros.conversions import (
+    active_to_msgs,
     NS_PER_MS,
     to_time,
     transcript_segment_to_msg,
@@ -63,7 +64,7 @@ class TranscriptNode(WorkerNode):
         update = msg.TranscriptUpdate(
             revision=self._revision,
             frozen_count=self._transcript.frozen_count,
-            active=[transcript_segment_to_msg(s, origin_ns=self._origin_ns) for s in active],
+            active=active_to_msgs(active, origin_ns=self._origin_ns),
             stable_text=stable_text,
             tentative_text=tentative_text,
             end_of_stream=tokens.end_of_stream,
