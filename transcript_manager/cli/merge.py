@@ -67,6 +67,9 @@ def run(args: argparse.Namespace) -> int:
     settings = _settings(args.param)
     check_output(args.output)
     check_output(args.trace)
+    _check_apart(args)
+    if not Path(args.stream).exists():  # before a trace of an earlier run is emptied
+        raise StreamError(f'cannot read {args.stream}: No such file or directory')
     with _open(args.trace) as trace:
         session = _Session(settings, trace)
         session.merge(Path(args.stream), args.topic)
@@ -81,11 +84,23 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _check_apart(args: argparse.Namespace) -> None:
+    """Refuse to write over what is read, or two results into one file."""
+    written = {'-o': args.output, '--trace': args.trace}
+    read = Path(args.stream).resolve()
+    for option, path in written.items():
+        # A pipe or a device keeps nothing that could be lost.
+        if path is not None and Path(path).resolve() == read and read.is_file():
+            raise ParameterError(f'{option} {path} is the stream itself; give another file')
+    if None not in written.values() and len({Path(p).resolve() for p in written.values()}) == 1:
+        raise ParameterError(f'-o and --trace are both {args.output}; give two files')
+
+
 def _open(path: str | None) -> TextIO | nullcontext[None]:
     if path is None:
         return nullcontext()
     try:
-        return open(path, 'w', encoding='utf-8')
+        return open(path, 'w', buffering=1, encoding='utf-8')  # whole lines, as they come
     except OSError as error:
         raise TranscriptManagerError(f'cannot write {path}: {error.strerror}') from error
 
@@ -133,6 +148,7 @@ class _Session:
         self._transcript = Transcript(settings)
         self._trace = trace
         self._took_us = array('d')
+        self._tentative = ''
         self._shown_from_s = 0.0  # what a result's times count from
         self.result = result.Result()
 
@@ -140,6 +156,7 @@ class _Session:
         """Merge all windows and flush."""
         origin_ns: int | None = None
         start_s = end_s = origin_s = 0.0
+        is_flushed = False
         for message in _messages(path, topic):
             if origin_ns is None:
                 origin_ns = to_ns(message.header.stamp)
@@ -151,13 +168,19 @@ class _Session:
             merged = self._transcript.merge(decode)
             self._took_us.append((time.perf_counter_ns() - before_ns) / 1000)
             start_s, end_s = origin_s + decode.start_s, origin_s + decode.end_s
+            is_flushed = decode.end_of_stream
+            if is_flushed and self._trace is not None:
+                # Such a window most often repeats the last one; what the flush made stable
+                # belongs to the line of the flush, which nobody could have known before.
+                self._write(start_s, end_s, '', self._tentative, ())
             self._take(start_s, end_s, merged.stable_text, merged.frozen, origin_s)
         if origin_ns is None:
             raise StreamError(f'{path} holds no windows')
         if self._transcript.merged_end_s > float('-inf'):
             end_s = origin_s + self._transcript.merged_end_s
-        stable_text, frozen = self._transcript.flush()
-        self._take(start_s, end_s, stable_text, frozen, origin_s)
+        if not is_flushed:
+            stable_text, frozen = self._transcript.flush()
+            self._take(start_s, end_s, stable_text, frozen, origin_s)
 
     def _take(self, start_s, end_s, stable: str, frozen: Sequence[TranscriptSegment], origin_s):
         self.result.segments += [
@@ -165,14 +188,17 @@ class _Session:
         ]
         if self._trace is None:
             return
-        _, tentative = split_text(self._transcript.active())
+        _, self._tentative = split_text(self._transcript.active())
         words = [
             (w.text, origin_s + w.start_s, origin_s + w.end_s)
             for segment in frozen
             for w in segment.words
             if not w.is_punctuation
         ]
-        self._trace.write(TraceLine(start_s, end_s, stable, tentative, words).to_json() + '\n')
+        self._write(start_s, end_s, stable, self._tentative, words)
+
+    def _write(self, *values) -> None:
+        self._trace.write(TraceLine(*values).to_json() + '\n')
 
     def stats(self) -> dict[str, float]:
         """Return what a merge took: medians and the 99th percentile, in microseconds."""

@@ -33,8 +33,14 @@ def write_output(text: str, path: str | None) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
+    target = Path(path).resolve()  # a link stays a link
+    if target.exists() and not target.is_file():  # a pipe or a device stays what it is
+        try:
+            target.write_text(text, encoding='utf-8')
+        except OSError as error:
+            raise TranscriptManagerError(f'cannot write {path}: {error.strerror}') from error
+        return
     # Written beside the target and moved there: a reader never sees half a file.
-    target = Path(path)
     part = target.with_name(f'.{target.name}.{os.getpid()}.part')
     try:
         part.write_text(text, encoding='utf-8')

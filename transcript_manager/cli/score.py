@@ -9,8 +9,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from transcript_manager.errors import ParameterError, StreamError
-from transcript_manager.evaluation.wer import character_errors, normalise, word_errors
+from transcript_manager.errors import ParameterError, StreamError, TranscriptManagerError
 
 EXIT_OK = 0
 STDIN = '-'
@@ -32,6 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the sub-command; returns the exit code."""
+    try:
+        from transcript_manager.evaluation.wer import character_errors, normalise, word_errors
+    except ModuleNotFoundError as error:
+        raise TranscriptManagerError(
+            f'transcripts are compared with the Python package {error.name}: run '
+            f'{sys.executable} -m pip install "jiwer>=3.0,<5"'
+        ) from error
     if args.reference == args.hypothesis == STDIN:
         raise ParameterError('only one of REF and HYP can be standard input')
     reference = normalise(read_text(args.reference))
@@ -82,7 +88,7 @@ def read_text(path: str) -> str:
         return text
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         if path.endswith('.json'):
             raise StreamError(f'{name} is not JSON, though it is named so') from None
         return text  # a text that begins with a bracket

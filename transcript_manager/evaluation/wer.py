@@ -1,8 +1,8 @@
 """
 Word and character error rates, by jiwer, over words that are compared in one pinned way.
 
-The normaliser: text in [brackets] and (parentheses) is dropped, case and width are folded (NFKC),
-typographic apostrophes become plain ones, and words are runs of letters, marks, digits and
+The normaliser: case and width are folded (NFKC), typographic apostrophes become plain ones, text
+in [brackets] and (parentheses) is dropped, and words are runs of letters, marks, digits and
 apostrophes; of scripts that are written without spaces every character is a word. Digits and
 number words are not made equal: "6" for "six" is an error, as it would be on a screen.
 """
@@ -19,13 +19,17 @@ import jiwer
 from transcript_manager.merge.words import is_unspaced
 
 _ANNOTATION = re.compile(r'\[[^\]]*\]|\([^)]*\)')
-_APOSTROPHES = str.maketrans({'\u2018': "'", '\u2019': "'", '\u02bc': "'", '\uff07': "'"})
+_ASCII_WORD = re.compile(r"[a-z0-9']+")
+_APOSTROPHES = str.maketrans(dict.fromkeys('\u2018\u2019\u201b\u02bc', "'"))
 
 
 def normalise(text: str) -> list[str]:
     """Return the words of a text in the form in which they are compared."""
-    folded = unicodedata.normalize('NFKC', _ANNOTATION.sub(' ', text)).casefold()
+    if text.isascii():  # most text is, and this is ten times faster
+        return _ASCII_WORD.findall(_ANNOTATION.sub(' ', text.lower()))
+    folded = unicodedata.normalize('NFKC', text).casefold()
     folded = unicodedata.normalize('NFKC', folded).translate(_APOSTROPHES)
+    folded = _ANNOTATION.sub(' ', folded)  # now that wide brackets are brackets
     words: list[str] = []
     is_open = False
     for char in folded:
@@ -78,14 +82,27 @@ def word_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> Errors:
 
 
 def character_errors(reference: Sequence[str], hypothesis: Sequence[str]) -> Errors:
-    """Count the errors of characters; single spaces between words count as characters."""
-    expected, heard = ' '.join(reference), ' '.join(hypothesis)
+    """
+    Count the errors of characters.
+
+    The space between two words counts as one, except in scripts that are written without.
+    """
+    expected, heard = _spaced(reference), _spaced(hypothesis)
     if not expected or not heard:
         return Errors(len(expected), 0, 0, len(expected), len(heard))
     output = jiwer.process_characters(expected, heard)
     return Errors(
         len(expected), output.hits, output.substitutions, output.deletions, output.insertions
     )
+
+
+def _spaced(words: Sequence[str]) -> str:
+    parts: list[str] = []
+    for word in words:
+        if parts and not (is_unspaced(word[0]) and is_unspaced(parts[-1][0])):
+            parts.append(' ')
+        parts.append(word)
+    return ''.join(parts)
 
 
 def alignment(

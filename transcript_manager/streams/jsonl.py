@@ -26,7 +26,7 @@ from transcript_manager.streams.messages import (
     TokensRecord,
 )
 
-_MAX_S = 4e9  # what a message's time can hold
+_MAX_S = 2.0**31 - 1  # what a message's time can hold
 _KINDS = {str: 'a string', list: 'a list', float: 'a number'}
 
 
@@ -56,7 +56,7 @@ class _FieldError(ValueError):
 
 def _parse(line: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(line.decode('utf-8'))
+        value = json.loads(line.decode('utf-8-sig'))
     except UnicodeDecodeError as error:
         raise _FieldError('not UTF-8 text; a token stream has one JSON object a line') from error
     except (ValueError, RecursionError) as error:

@@ -58,7 +58,7 @@ def read_trace(path: str | Path) -> list[TraceLine]:
                     lines.append(_parse(line))
     except OSError as error:
         raise StreamError(f'cannot read {path}: {error.strerror}') from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise StreamError(
             f'{path}, line {number}: not a line of a trace, which has stamp, end, stable and '
             'tentative'
