@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 import pytest
 
+from transcript_manager.merge import words as words_module
 from transcript_manager.merge.decode import Decode, DecodedSegment, Token
 from transcript_manager.merge.words import comparable, fuse
 
@@ -94,6 +95,30 @@ def test_known_times_are_kept_and_unknown_ones_shared_out():
     )
     words = fuse(Decode(0.0, 10.0, (segment,)))
     assert [(w.start_s, w.end_s) for w in words] == [(1.0, 2.0), (2.0, 4.0), (4.0, 5.0)]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(
+                [' go', ' ho', 'me', '.', '...', " I'm", '-', ' (', ')', ' 3', '5', ' ']
+            ),
+            st.floats(0, 1),
+            st.floats(0, 10),
+            st.floats(0, 1),
+        ),
+        max_size=12,
+    )
+)
+def test_ordinary_segments_take_a_short_cut_to_the_same_words(drawn):
+    tokens = tuple(
+        Token(text, p, start_s, start_s + length_s) for text, p, start_s, length_s in drawn
+    )
+    subject = Decode(0.0, 10.0, (DecodedSegment(0.0, 10.0, tokens),))
+    short = fuse(subject)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(words_module, '_plain_groups', lambda segment, decode: None)
+        assert fuse(subject) == short
 
 
 anything = st.text(max_size=8)

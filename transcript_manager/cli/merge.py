@@ -7,6 +7,7 @@ from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import fields
+import gc
 import json
 from pathlib import Path
 import resource
@@ -157,6 +158,7 @@ class _Session:
         origin_ns: int | None = None
         start_s = end_s = origin_s = 0.0
         is_flushed = False
+        gc.freeze()  # what was imported is not garbage, and looking through it takes milliseconds
         for message in _messages(path, topic):
             if origin_ns is None:
                 origin_ns = to_ns(message.header.stamp)

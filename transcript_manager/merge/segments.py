@@ -82,32 +82,20 @@ def words_of(slot: Slot, *, frozen: bool, start_s: float, end_s: float) -> list[
     :param start_s: start of the word as it is handed out [s]
     :param end_s: end of the word as it is handed out [s]
     """
-    state = WordState.STABLE if slot.stable else WordState.TENTATIVE
+    if frozen:
+        state = mark_state = WordState.FROZEN
+    else:
+        state = WordState.STABLE if slot.stable else WordState.TENTATIVE
+        mark_state = state if slot.suffix is not None else WordState.TENTATIVE
     leader = slot.leader
-    words = [
-        TranscriptWord(
-            text=leader.text,
-            probability=leader.probability,
-            occurrences=leader.occurrences,
-            state=WordState.FROZEN if frozen else state,
-            start_s=start_s,
-            end_s=end_s,
-            conflicts=tuple((c.text, c.occurrences) for c in slot.conflicts[:MAX_CONFLICTS]),
-        )
-    ]
+    text, probability, occurrences = leader.text, leader.probability, leader.occurrences
+    conflicts = tuple([(c.text, c.occurrences) for c in slot.conflicts[:MAX_CONFLICTS]])
+    words = [TranscriptWord(text, probability, occurrences, state, start_s, end_s, conflicts)]
     suffix = slot.shown_suffix()
     if suffix:
-        if slot.suffix is None:
-            state = WordState.TENTATIVE
         words.append(
             TranscriptWord(
-                text=suffix,
-                probability=leader.probability,
-                occurrences=leader.occurrences,
-                state=WordState.FROZEN if frozen else state,
-                start_s=end_s,
-                end_s=end_s,
-                is_punctuation=True,
+                suffix, probability, occurrences, mark_state, end_s, end_s, is_punctuation=True
             )
         )
     return words

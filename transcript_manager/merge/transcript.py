@@ -255,10 +255,13 @@ class Transcript:
             result.append(slot)
             if j is not None:
                 word = window.words[j]
-                if not (window.is_timed and slot.moves_along(word, window.end_s)):
+                if slot.stable:
                     slot.vote(word, *window.weights(j, slot))
-                elif not slot.stable:
+                    continue
+                if window.is_timed and slot.moves_along(word, window.end_s):
                     slot.miss(MISS_WEIGHT)
+                else:
+                    slot.vote(word, *window.weights(j, slot))
                 slot.note(word, window.end_s)
             elif weight := window.miss_weight(slot):
                 slot.miss(weight)

@@ -46,9 +46,22 @@ class HeardWindow:
         self._isolated = isolated(self.words)
         self.has_loop = True in self._loops
         self._loop_s = (float('inf'), float('-inf'))
+        self._weights: list[float] = []
 
     def place(self, slots: Sequence[Slot], aligned: Pairing) -> None:
-        """Find out, now that the words have their final times, what the window says nothing of."""
+        """Weigh the words, now that they have their final times, and what is not heard."""
+        left_s, right_s = self._cut_left_s, self._cut_right_s
+        self._weights = [
+            probability_weight(w.probability) * edge_weight(left_s, right_s, w.start_s, w.end_s)
+            for w in self.words
+        ]
+        for k, (is_looped, is_isolated) in enumerate(
+            zip(self._loops, self._isolated, strict=True)
+        ):
+            if is_looped:
+                self._weights[k] *= LOOP_WEIGHT
+            if is_isolated:
+                self._weights[k] *= ISOLATED_WEIGHT
         if self.has_loop:
             looping = [
                 w for w, is_looped in zip(self.words, self._loops, strict=True) if is_looped
@@ -72,12 +85,7 @@ class HeardWindow:
         :returns: weights of the word, and of its closing punctuation and segment boundary
         """
         word = self.words[index]
-        weight = probability_weight(word.probability)
-        weight *= edge_weight(self._cut_left_s, self._cut_right_s, word.start_s, word.end_s)
-        if self._loops[index]:
-            weight *= LOOP_WEIGHT
-        if self._isolated[index]:
-            weight *= ISOLATED_WEIGHT
+        weight = self._weights[index]
         is_cut = (index == 0 and self._cut_left_s == self.start_s) or (
             index == len(self.words) - 1 and self._cut_right_s == self.end_s
         )

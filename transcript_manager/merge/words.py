@@ -85,7 +85,10 @@ def fuse(decode: Decode) -> list[HeardWord]:
     words: list[HeardWord] = []
     for segment in decode.segments:
         opens_segment = True
-        for pieces in _groups(_pieces(segment, decode)):
+        groups = _plain_groups(segment, decode)
+        if groups is None:
+            groups = _groups(_pieces(segment, decode))
+        for pieces in groups:
             word = _word(pieces, opens_segment)
             if word.form:
                 if opens_segment and not (word.text[0].isspace() or is_unspaced(word.text[0])):
@@ -95,6 +98,39 @@ def fuse(decode: Decode) -> list[HeardWord]:
             elif words:
                 words[-1].suffix += (word.text + word.suffix).rstrip()
     return _ascending(_without_annotations(words))
+
+
+def _plain_groups(segment: DecodedSegment, decode: Decode) -> list[list[_Piece]] | None:
+    """
+    Group the tokens of an ordinary segment into words, in a third of the time.
+
+    :returns: what :func:`_groups` would; None if a token is anything but printable ASCII of one
+        word, with a time
+    """
+    low_s, high_s = decode.start_s - _MAX_OUTSIDE_S, decode.end_s + _MAX_OUTSIDE_S
+    groups: list[list[_Piece]] = []
+    group = None
+    for token in segment.tokens:
+        text, start_s, end_s = token.text, token.start_s, token.end_s
+        if not (
+            text.isascii()
+            and text.isprintable()
+            and text
+            and text.rfind(' ') < 1
+            and '[' not in text
+            and low_s <= start_s <= end_s <= high_s
+            and start_s != UNKNOWN_S
+            and end_s != UNKNOWN_S
+            and 0.0 <= token.probability <= 1.0
+        ):
+            return None
+        piece = _Piece(text, token.probability, start_s, end_s, True)
+        if group is None or text[0] == ' ':
+            group = [piece]
+            groups.append(group)
+        else:
+            group.append(piece)
+    return groups
 
 
 def _without_annotations(words: list[HeardWord]) -> list[HeardWord]:
