@@ -42,6 +42,7 @@ _MAX_CELLS = 120
 _MAX_SHIFT_S = 4.0
 _SHIFT_TOLERANCE_S = 0.3
 _MIN_SHIFTED_PAIRS = 4
+_MIN_KNOWN_RUN = 3
 
 Pairing = list[tuple[int | None, int | None]]
 
@@ -89,7 +90,20 @@ def align(
     :returns: (place index, word index) in order, each index once; None where one has no
         counterpart
     """
-    is_timed = all(w.is_timed for w in words)
+    is_timed = all([w.is_timed for w in words])
+    first_place, length = _known_run(places, words) if is_timed else (0, 0)
+    if length:
+        last_place = first_place + length
+        aligned: Pairing = [(i, None) for i in range(first_place)]
+        aligned += [(first_place + k, k) for k in range(length)]
+        rest = align(
+            places[last_place:], words[length:], max_gap_words=max_gap_words, window_s=window_s
+        )
+        aligned += [
+            (None if i is None else last_place + i, None if j is None else length + j)
+            for i, j in rest
+        ]
+        return aligned
     matches = _matches(places, words)
     shift_s = _shift(places, matches) if is_timed else 0.0
     start_s, end_s = window_s
@@ -103,7 +117,7 @@ def align(
     anchors = _chain(_pairs(places, words, matches, shift_s), max_gap_words)
     if anchors and not is_timed:
         _retime(places, words, anchors, merged_end_s, end_s)
-    aligned: Pairing = []
+    aligned = []
     place_from = word_from = 0
     for place_to, word_to in anchors:
         if place_from < place_to or word_from < word_to:
@@ -112,6 +126,32 @@ def align(
         place_from, word_from = place_to + 1, word_to + 1
     _fill(places, words, (place_from, len(places)), (word_from, len(words)), aligned)
     return aligned
+
+
+def _known_run(places: Sequence[Place], words: Sequence[Hearing]) -> tuple[int, int]:
+    """
+    Find the run of words with which a window repeats what is stable, word for word, in place.
+
+    Most of a window is such a run, and needs no search.
+
+    :returns: the first place and the length; the length is 0 if the run is too short to trust
+    """
+    first = run = 0
+    for word in words:
+        mid_s = word.start_s + word.end_s
+        while first + run < len(places) and places[first + run].stable:
+            place = places[first + run]
+            late_s = (mid_s - place.start_s - place.end_s) / 2
+            if run or late_s <= _SHIFT_TOLERANCE_S:
+                break
+            first += 1  # before the window
+        else:
+            break
+        if word.form != place.form or not -_SHIFT_TOLERANCE_S < late_s < _SHIFT_TOLERANCE_S:
+            break
+        run += 1
+    # The last one may be the first of two alike.
+    return (first, run - 1) if run > _MIN_KNOWN_RUN else (0, 0)
 
 
 def _matches(places: Sequence[Place], words: Sequence[Hearing]) -> list[list[tuple[int, float]]]:

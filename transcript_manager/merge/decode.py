@@ -16,9 +16,9 @@ class Token:
     probability: float
     """Of this token given what came before, [0, 1]."""
     start_s: float = UNKNOWN_S
-    """Absolute time [s]; negative: unknown."""
+    """Absolute time [s], or ``UNKNOWN_S``."""
     end_s: float = UNKNOWN_S
-    """Absolute time [s]; negative: unknown."""
+    """Absolute time [s], or ``UNKNOWN_S``."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,8 +111,8 @@ TRANSCRIPT_MANAGER = (
     Spec(
         'min_lead',
         _MERGE.min_lead,
-        'weight by which a word must lead over its conflicts and misses to be stable; a window '
-        'weighs 1 in its middle, less at its edges',
+        'weight by which a word must lead over its conflicts and misses to be stable; a sure '
+        'hearing inside a window weighs 1, an unsure one or one at an edge less',
         0.1,
         100.0,
     ),

@@ -37,6 +37,7 @@ class TranscriptNode(WorkerNode):
         self._transcript = Transcript(MergeSettings(**values))
         self._origin_ns: int | None = None
         self._merged_end_ns = 0
+        self._restarts = 0
         self._revision = 0
         self._updates = self.create_publisher(msg.TranscriptUpdate, 'transcript', qos.TRANSCRIPT)
         self._frozen = self.create_publisher(
@@ -51,6 +52,8 @@ class TranscriptNode(WorkerNode):
             self._origin_ns = to_ns(message.header.stamp)
         decode = to_decode(message, origin_ns=self._origin_ns)
         result = self._transcript.merge(decode)
+        if self._transcript.restarts > self._restarts:
+            self.get_logger().warn('the times of tokens have jumped back: a new stream begins')
         for segment in result.frozen:
             self._frozen.publish(transcript_segment_to_msg(segment, origin_ns=self._origin_ns))
         if result.stable_text:
@@ -70,7 +73,10 @@ class TranscriptNode(WorkerNode):
             end_of_stream=tokens.end_of_stream,
         )
         end_ns = to_ns(tokens.header.stamp) + tokens.window_ms * NS_PER_MS
-        self._merged_end_ns = end_ns if tokens.end_of_stream else max(self._merged_end_ns, end_ns)
+        if tokens.end_of_stream or self._transcript.restarts > self._restarts:
+            self._merged_end_ns = end_ns
+        self._restarts = self._transcript.restarts
+        self._merged_end_ns = max(self._merged_end_ns, end_ns)  # a late window ends earlier
         update.header.stamp = to_time(self._merged_end_ns)
         update.header.frame_id = tokens.header.frame_id
         self._updates.publish(update)
