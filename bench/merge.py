@@ -66,9 +66,9 @@ TRADE_OFF = """\
 A sweep of `min_lead` (the numbers) and `min_occurrences` (the lines) on the simulated streams
 noisy, hard words and everything; the square is the default. With two windows, a lead below 0.5
 gains nothing in time, because the second one has to come anyway; above it every tenth of a second
-buys less. A third window costs a second. Where probabilities tell as much as here, one window and a
-lead of 0.7 do as well; two are the default because then nothing becomes stable on the decoder's
-word alone, which official models give too freely.
+buys less. A third window costs a second. Where probabilities tell as much as here, one window and
+a lead of 0.7 do as well; two are the default because then nothing becomes stable on a single
+decode's word.
 
 ![False commits and WER against commit latency](merge-tradeoff.svg)
 """
@@ -286,8 +286,9 @@ def cost_lines(hours: int) -> list[str]:
     return [
         f'On {os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}:',
         '',
-        f'- {stats["updates"]} windows of {hours} h of noisy, fast speech: {stats["p50_us"]:.0f} us '
-        f'a merge in the median, {stats["p99_us"]:.0f} us at the 99th percentile;',
+        f'- {stats["updates"]} windows of {hours} h of noisy, fast speech: '
+        f'{stats["p50_us"]:.0f} us a merge in the median, {stats["p99_us"]:.0f} us at the 99th '
+        'percentile;',
         f'- a merge at the end of the {hours} h takes {ratio:.2f} times what the same window '
         'takes at the beginning of a stream (medians of the last 10 min, taken in turns);',
         f'- `transcript merge` keeps the whole result, with all times: {growth_mb:.1f} MB an hour '

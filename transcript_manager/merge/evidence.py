@@ -71,8 +71,11 @@ def looped(words: Sequence[HeardWord]) -> list[bool]:
     """Mark the words of a loop: one to eight words five times or more in a row, eight at least."""
     forms = [w.form for w in words]
     marks = [False] * len(forms)
-    if len(forms) - len(set(forms)) < _MIN_LOOPED_WORDS - 2:
-        return marks  # too few repeated words for any loop
+    counts: dict[str, int] = {}
+    for form in forms:
+        counts[form] = counts.get(form, 0) + 1
+    if not counts or max(counts.values()) < _MIN_LOOPS:
+        return marks  # no word is said often enough for any loop
     for period in range(1, _MAX_LOOP_WORDS + 1):
         run = 0
         for k in range(period, len(forms) + 1):

@@ -41,6 +41,8 @@ _MAX_ACTIVE_WORDS = 300
 """Ten words a second: more is no speech, and the active part stays bounded even so."""
 _CUT_S = 0.15
 """A word so close to the newest window's end is not shown: it is most often cut."""
+_LATE_S = 5.0
+"""Later than this no window comes, as a rule: where the search for earlier ones stops."""
 _RESTART_WINDOWS = 3
 _RESTART_S = 15.0
 """Three windows in a row that are so late are no late ones: the source has started over."""
@@ -279,7 +281,9 @@ class Transcript:
         word = window.words[index]
         slot = Slot.opened(word, *window.weights(index, None))
         slot.note(word, window.end_s)
-        for start_s, end_s in self._witnesses:
+        for start_s, end_s in reversed(self._witnesses):
+            if end_s < word.end_s - _LATE_S:
+                break  # and so did those before it, give or take a late one
             if start_s <= word.start_s and word.end_s <= end_s:
                 # An earlier window covered the place and heard nothing there.
                 slot.miss(MISS_WEIGHT * edge_weight(start_s, end_s, word.start_s, word.end_s))

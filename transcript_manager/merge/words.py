@@ -16,6 +16,7 @@ _SPECIAL = re.compile(r'\[_[A-Z]+_?\d*_?\]')
 # What decoders say of sounds that are no speech: [BLANK_AUDIO], (wind blowing), and notes.
 _CLOSING = {'[': ']', '(': ')'}
 _MAX_ANNOTATION_WORDS = 8
+_MARKS = frozenset((',', '.', '?', '!', ':', ';', '...'))
 _NOTES = re.compile('[\u2669-\u266c]')
 
 _FIRST_UNSPACED = '\u0e00'
@@ -134,6 +135,8 @@ def _plain_groups(segment: DecodedSegment, decode: Decode) -> list[list[_Piece]]
 
 
 def _without_annotations(words: list[HeardWord]) -> list[HeardWord]:
+    if not any(['[' in w.text or '(' in w.text for w in words]):
+        return words
     kept: list[HeardWord] = []
     at = 0
     while at < len(words):
@@ -274,11 +277,12 @@ def _groups(pieces: list[_Piece]):
 
 
 def _word(pieces: list[_Piece], opens_segment: bool) -> HeardWord:
-    if len(pieces) == 1 and pieces[0].text[-1].isalnum():  # most words
-        ((text, probability, start_s, end_s, is_timed),) = pieces
+    text, probability, start_s, end_s, is_timed = pieces[0]
+    suffix = pieces[1].text if len(pieces) == 2 else ''
+    if text[-1].isalnum() and (len(pieces) == 1 or suffix in _MARKS):  # most words
         end_s = max(start_s, end_s)
         form = comparable(text)
-        return HeardWord(text, form, '', probability, start_s, end_s, opens_segment, is_timed)
+        return HeardWord(text, form, suffix, probability, start_s, end_s, opens_segment, is_timed)
     text = ''.join([p.text for p in pieces])
     core_length = len(text)
     while core_length and not _is_word_character(text[core_length - 1]):
