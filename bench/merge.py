@@ -31,7 +31,7 @@ from transcript_manager.evaluation.baselines import (
     trace_of,
 )
 from transcript_manager.evaluation.metrics import evaluate, read_truth, Scores, TimedWord
-from transcript_manager.evaluation.simulator import Scenario, SCENARIOS
+from transcript_manager.evaluation.scenarios import Scenario, SCENARIOS
 from transcript_manager.merge.decode import Decode
 from transcript_manager.merge.transcript import MergeSettings, Transcript
 from transcript_manager.streams.jsonl import read_jsonl

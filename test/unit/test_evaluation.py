@@ -11,7 +11,8 @@ from scripted import heard, SENTENCE, spoken, window
 from transcript_manager.errors import TranscriptManagerError
 from transcript_manager.evaluation import baselines
 from transcript_manager.evaluation.metrics import evaluate, read_truth, TimedWord
-from transcript_manager.evaluation.simulator import Faults, Scenario, SCENARIOS
+from transcript_manager.evaluation.scenarios import Scenario, SCENARIOS
+from transcript_manager.evaluation.simulator import Faults
 from transcript_manager.evaluation.wer import (
     alignment,
     character_errors,

@@ -18,7 +18,7 @@ from rosbags.rosbag2 import (
 from rosbags.typesys import get_types_from_msg, get_typestore, Stores
 
 from transcript_manager.errors import StreamError
-from transcript_manager.evaluation.simulator import SCENARIOS
+from transcript_manager.evaluation.scenarios import SCENARIOS
 from transcript_manager.merge.transcript import Transcript
 from transcript_manager.streams.bag import is_bag, read_bag
 from transcript_manager.streams.jsonl import read_jsonl

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transcript_manager.merge.align import Pairing
 from transcript_manager.merge.decode import Decode
 from transcript_manager.merge.evidence import (
     edge_weight,
@@ -23,6 +22,7 @@ from transcript_manager.merge.evidence import (
     probability_weight,
     UNSURE_MARK_WEIGHT,
 )
+from transcript_manager.merge.gaps import Pairing
 from transcript_manager.merge.slot import Slot
 from transcript_manager.merge.words import fuse, HeardWord
 
