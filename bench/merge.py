@@ -55,6 +55,9 @@ Made by `make bench`. What the columns mean, and from where the definitions are,
 The decoder's own time is in none of the latencies. Erasure of stable text is 0 by construction;
 property tests look after it.
 """
+GIVEN = """\
+Token streams with known truth from outside this repository (`make bench STREAMS=FOLDER`).
+"""
 COMPARISON = """\
 WER, median commit latency and normalised erasure. The others are written as plainly as possible in
 `transcript_manager/evaluation/baselines.py`: LocalAgreement-2 makes stable what two windows in a
@@ -99,7 +102,7 @@ def recorded(folder: Path) -> Iterator[Stream]:
         truth = path.with_name(path.stem + '.truth.json')
         if truth.exists():
             decodes = tuple(to_decode(m, origin_ns=0) for m in read_jsonl(path))
-            yield Stream(f'{path.stem} (recorded)', '', tuple(read_truth(truth)), decodes)
+            yield Stream(f'{path.stem} (given)', '', tuple(read_truth(truth)), decodes)
 
 
 def score(stream: Stream, policy) -> Scores:
@@ -352,7 +355,7 @@ def main() -> None:
     points = trade_off([s for s in made if s.name in SWEPT])
     page = [INTRODUCTION]
     if found:
-        page += ['## Recorded-like streams', '', *detail_table(found), '']
+        page += ['## Given streams', '', GIVEN, *detail_table(found), '']
     page += ['## Simulated streams', '', *detail_table(made), '']
     page += ['## Against others', '', COMPARISON, *comparison_table(found + made), '']
     page += ['## What latency buys', '', TRADE_OFF, *trade_off_table(points), '']

@@ -79,10 +79,10 @@ class Slot:
     _time_weight: float = 0.0
 
     @classmethod
-    def opened(cls, word: HeardWord, weight: float, edge_weight: float) -> Slot:
+    def opened(cls, word: HeardWord, weight: float, suffix_weight: float) -> Slot:
         """Open a place for a word that no place was found for."""
         slot = cls(start_s=word.start_s, end_s=word.end_s)
-        slot.vote(word, weight, edge_weight)
+        slot.vote(word, weight, suffix_weight)
         return slot
 
     def vote(self, word: HeardWord, weight: float, suffix_weight: float) -> None:
