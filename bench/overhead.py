@@ -19,6 +19,7 @@ from pathlib import Path
 import platform
 import statistics
 import sys
+import threading
 import time
 
 import numpy as np
@@ -28,7 +29,13 @@ from transcript_manager import msg
 from transcript_manager.audio.files import FileSource
 from transcript_manager.audio.ring import AudioRing
 from transcript_manager.decoder import models
-from transcript_manager.decoder.engine import EngineResult, WhisperEngine
+from transcript_manager.decoder.engine import WhisperEngine
+from transcript_manager.decoder.stream import (
+    StreamDecoder,
+    StreamResult,
+    StreamSettings,
+    StreamWindow,
+)
 from transcript_manager.ros import qos
 from transcript_manager.ros.audio_ring_node import AudioRingNode
 from transcript_manager.ros.conversions import NS_PER_MS
@@ -43,24 +50,28 @@ HOP_S = 1.0
 POLL_S = 0.2
 
 
-def record(audio: Path) -> dict[bytes, EngineResult]:
-    """Decode every window of a file; returns the results by the window's samples."""
+def record(audio: Path) -> dict[tuple[int, bool], StreamResult]:
+    """Decode every window of a file; returns the results by where a window ends and its mark."""
     ring = AudioRing(sample_rate_hz=16000, window_s=10.0, hop_s=HOP_S)
     results = {}
     with FileSource(audio) as source, WhisperEngine(models.resolve('demo')) as engine:
+        decoder = StreamDecoder(engine, StreamSettings())
         windows = []
         while (block := source.read()) is not None:
             windows += ring.push(block)
-        for window in [*windows, ring.finish()]:
-            results[window.samples.tobytes()] = engine.transcribe(window.samples)
+        for w in [*windows, ring.finish()]:
+            window = StreamWindow(w.samples, 16000, w.first_sample, 0, w.end_of_stream)
+            results[w.end_sample, w.end_of_stream] = decoder.decode(window)
     return results
 
 
-def run(audio: Path, recorded: dict[bytes, EngineResult] | None) -> tuple[float, list[float]]:
+def run(
+    audio: Path, recorded: dict[tuple[int, bool], StreamResult] | None
+) -> tuple[float, list[float]]:
     """
     Play a file through the graph in real time.
 
-    :param recorded: results that stand in for whisper.cpp; None: the real one
+    :param recorded: results that stand in for the decoder, gate included; None: the real one
     :returns: CPU time per hop [s], and per window the latency without decoding [ms]
     """
     arrivals: dict[int, int] = {}
@@ -83,10 +94,11 @@ def run(audio: Path, recorded: dict[bytes, EngineResult] | None) -> tuple[float,
         )
         if recorded is not None:
 
-            def transcribe(samples: np.ndarray) -> EngineResult:
-                return recorded[samples.tobytes()]
+            def decode(window: StreamWindow, *, abort: threading.Event) -> StreamResult:
+                end_sample = window.first_sample + len(window.samples)
+                return recorded[end_sample, window.end_of_stream]
 
-            whisper._engine.transcribe = transcribe
+            whisper._streams[0].decoder.decode = decode
         process.spin()
         values = {'source': str(audio), 'hop_s': HOP_S, 'start_delay_s': 1.0}
         overrides = [Parameter(k, value=v) for k, v in values.items()]

@@ -172,10 +172,17 @@ def main() -> int:
     """Run the command line."""
     parser = argparse.ArgumentParser(description='Make the demo recordings from their text.')
     parser.add_argument('names', nargs='*', metavar='NAME', help='only these; default: all')
+    parser.add_argument(
+        '--recordings',
+        type=Path,
+        default=HERE / 'recordings.json',
+        metavar='FILE',
+        help='what to record; default: the demo recordings',
+    )
     parser.add_argument('--out', type=Path, default=HERE, metavar='DIR', help='default: here')
     options = parser.parse_args()
     try:
-        recordings = read_recordings(HERE / 'recordings.json', HERE / 'vocabulary.txt')
+        recordings = read_recordings(options.recordings, HERE / 'vocabulary.txt')
         chosen = choose(recordings, options.names)
         options.out.mkdir(parents=True, exist_ok=True)
         # A new process for each: the engines' state would make one depend on those before it.

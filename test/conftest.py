@@ -254,3 +254,11 @@ def word_error_rate() -> Callable[[str, str], float]:
         )
 
     return rate
+
+
+@pytest.fixture
+def noises() -> Callable[[float], dict]:
+    """Return sounds that are no speech, by name: noises(seconds)."""
+    from noises import all_kinds
+
+    return all_kinds

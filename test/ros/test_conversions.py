@@ -10,7 +10,7 @@ from scripted import window
 
 from transcript_manager import msg
 from transcript_manager.audio.ring import Window
-from transcript_manager.decoder.engine import EngineSegment, EngineToken
+from transcript_manager.decoder.tokens import EngineSegment, EngineToken
 from transcript_manager.merge.segments import (
     split_text,
     TranscriptSegment,

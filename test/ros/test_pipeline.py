@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from transcript_manager.decoder import models
-from transcript_manager.decoder.engine import WhisperEngine
+from transcript_manager.decoder.engine import DecodeOptions, WhisperEngine
 
 PIECE_SAMPLES = 160000
 
@@ -20,7 +20,7 @@ def decode_in_pieces(path):
     with WhisperEngine(models.resolve('demo')) as engine:
         for start in range(0, len(samples), PIECE_SAMPLES):
             piece = np.ascontiguousarray(samples[start : start + PIECE_SAMPLES])
-            segments = engine.transcribe(piece).segments
+            segments = engine.transcribe(piece, DecodeOptions()).segments
             texts.append(''.join(t.text for s in segments for t in s.tokens))
     return ' '.join(texts)
 

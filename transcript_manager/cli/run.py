@@ -65,6 +65,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='"demo", an official name (see `transcript models`) or a ggml file (%(default)s)',
     )
     parser.add_argument('--language', metavar='CODE', help='ISO 639-1 code or "auto" (en)')
+    parser.add_argument('--translate', action='store_true', help='into English')
+    parser.add_argument(
+        '--prompt', metavar='TEXT', help='what the talk is about, names and their spelling'
+    )
+    parser.add_argument('--no-vad', action='store_true', help='decode windows without speech, too')
     parser.add_argument('--threads', type=int, metavar='N', help='of whisper.cpp (0: automatic)')
     parser.add_argument('--window', type=float, metavar='S', help='window length [s] (10)')
     parser.add_argument('--hop', type=float, metavar='S', help='time between windows [s] (1)')
@@ -138,7 +143,15 @@ class _Session:
         self._listener: TranscriptListener = add(TranscriptListener, {})
         add(TranscriptNode, {})
         self._whisper: WhisperNode = add(
-            WhisperNode, {'model': args.model, 'threads': args.threads, 'language': args.language}
+            WhisperNode,
+            {
+                'model': args.model,
+                'threads': args.threads,
+                'language': args.language,
+                'translate': args.translate or None,
+                'prompt': args.prompt,
+                'vad': False if args.no_vad else None,
+            },
         )
         process.spin()
         pace = parameters.LOCKSTEP if args.fast else parameters.REALTIME
@@ -238,6 +251,7 @@ class _Session:
         per_window_ms = 1000 * whisper.busy_s / max(1, whisper.decoded_windows)
         print(
             f'{words} words in {len(final.segments)} segments; {whisper.decoded_windows} windows '
-            f'decoded at {per_window_ms:.0f} ms, {whisper.skipped_windows} skipped',
+            f'decoded at {per_window_ms:.0f} ms, {whisper.silent_windows} silent, '
+            f'{whisper.skipped_windows} skipped',
             file=sys.stderr,
         )

@@ -7,60 +7,62 @@ here or by the model file's reader before it is called.
 
 from __future__ import annotations
 
-import atexit
 from dataclasses import dataclass
-import functools
-import logging
 import math
 import os
 import threading
+import time
 
 import numpy as np
 
 from transcript_manager.decoder.models import ModelInfo
-from transcript_manager.decoder.text import token_texts
+from transcript_manager.decoder.times import dtw_spans, find_sound, SAMPLE_RATE_HZ
+from transcript_manager.decoder.tokens import (
+    EngineResult,
+    EngineSegment,
+    RawSegment,
+    RawToken,
+    split_at_timestamps,
+    to_segment,
+    UNKNOWN_MS,
+)
+from transcript_manager.decoder.whisper_api import collected_errors, load_api
 from transcript_manager.errors import ModelError, ParameterError
 
-SAMPLE_RATE_HZ = 16000
-UNKNOWN_MS = -1
 MAX_THREADS = 64
-
-_LOGGER = logging.getLogger(__name__)
+MAX_FALLBACKS = 5
+AUTO = 'auto'
+TIMESTAMPS = ('segment', 'token', 'dtw')
 
 _MIN_SAMPLES = SAMPLE_RATE_HZ  # shorter input is padded: whisper.cpp returns nothing for it
 _FRAMES_PER_S = 50  # positions of the encoder's output
 _AUDIO_CTX_MARGIN = 128  # with less beyond the audio official models repeat themselves
-_MAX_TOKEN_MS = 1000  # a token after a pause does not begin where the one before it ended
-_GGML_LOG_WARNING, _GGML_LOG_ERROR = 3, 4
+_DTW_COPIES = 4  # of the attention weights that whisper.cpp holds at a time
+_MAX_FRAMES = 1500
 
 
 @dataclass(frozen=True, slots=True)
-class EngineToken:
-    """One text token, with times from the window's first sample."""
+class DecodeOptions:
+    """What may differ from decode to decode; :meth:`WhisperEngine.check` validates it."""
 
-    id: int
-    text: str
-    probability: float
-    start_ms: int
-    end_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSegment:
-    """One segment, with times from the window's first sample."""
-
-    start_ms: int
-    end_ms: int
-    tokens: tuple[EngineToken, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class EngineResult:
-    """One decode."""
-
-    segments: tuple[EngineSegment, ...]
-    language: str
-    """ISO 639-1 code of what was spoken."""
+    language: str = 'en'
+    """ISO 639-1 code, or 'auto' to detect it in this window."""
+    translate: bool = False
+    """Into English; multilingual models only."""
+    prompt: str = ''
+    """What the talk is about, for the decoder to go on."""
+    threads: int = 0
+    """Of whisper.cpp, 1..64; 0 takes :func:`default_threads`."""
+    audio_ctx: int = 0
+    """Positions the encoder computes, 50 a second; 0: by the window's length."""
+    fallbacks: int = 0
+    """Further decodes at higher temperature where one has failed, 0..5."""
+    no_speech_threshold: float = 0.6
+    log_probability_threshold: float = -1.0
+    """
+    A segment with a no-speech probability above the one and a mean log probability below the
+    other is dropped by whisper.cpp.
+    """
 
 
 def default_threads() -> int:
@@ -76,66 +78,175 @@ def default_threads() -> int:
 
 class WhisperEngine:
     """
-    One loaded model. Not thread-safe: one thread decodes, any thread may call :meth:`abort`.
+    One loaded model. Not thread-safe: one thread decodes, any thread may set an abort event.
 
     :param model: what to load
-    :param threads: of whisper.cpp, 1..64; 0 takes :func:`default_threads`
-    :param language: ISO 639-1 code, or 'auto' to detect it in every window
-    :raises ModelError: if the model cannot be loaded, or cannot do the language
-    :raises ParameterError: if threads or language are out of range
+    :param timestamps: 'dtw' takes token times from the model's cross-attention, 'token' from
+        whisper.cpp's estimates, 'segment' has none
+    :param flash_attention: faster; DTW goes without it
+    :param use_gpu: where whisper.cpp was built for one
+    :param gpu_device: which, 0 is the first
+    :param openvino_device: 'CPU', 'GPU', ...: the encoder runs there, where whisper.cpp was built
+        with OpenVINO and the model's encoder lies beside it; '' is off
+    :raises ModelError: if the model cannot be loaded
+    :raises ParameterError: if a value is none of these
     """
 
-    def __init__(self, model: ModelInfo, *, threads: int = 0, language: str = 'en') -> None:
-        if not 0 <= threads <= MAX_THREADS:
-            raise ParameterError(f'threads is {threads}, must be 0 (automatic)..{MAX_THREADS}')
+    def __init__(
+        self,
+        model: ModelInfo,
+        *,
+        timestamps: str = 'dtw',
+        flash_attention: bool = True,
+        use_gpu: bool = False,
+        gpu_device: int = 0,
+        openvino_device: str = '',
+    ) -> None:
+        if timestamps not in TIMESTAMPS:
+            raise ParameterError(
+                f'timestamps is {timestamps!r}, must be one of: {", ".join(TIMESTAMPS)}'
+            )
         self.model = model
-        self.threads = threads or default_threads()
-        self._api = _load_api()
-        self._language = self._checked_language(language)
-        self._aborted = threading.Event()
-        self._context = self._load()
+        self.timestamps = timestamps
+        self.flash_attention = flash_attention and timestamps != 'dtw'  # not both
+        self.busy_s = 0.0
+        """Time spent in whisper.cpp, all decodes together [s]."""
+        self._api = load_api()
+        self._context = self._load(use_gpu, gpu_device, openvino_device)
 
     @property
     def max_samples(self) -> int:
         """Longest window that the model takes, at 16 kHz."""
         return int(self.model.max_window_s * SAMPLE_RATE_HZ)
 
-    def transcribe(self, samples: np.ndarray) -> EngineResult:
+    @property
+    def max_prompt_tokens(self) -> int:
+        """Longest prompt that the decoder sees."""
+        return self.model.header.n_text_ctx // 2 - 1
+
+    def check(self, options: DecodeOptions) -> None:
+        """
+        Check options against the model.
+
+        :raises ParameterError: naming the option and what it may be
+        """
+        if not 0 <= options.threads <= MAX_THREADS:
+            raise ParameterError(
+                f'threads is {options.threads}, must be 0 (automatic)..{MAX_THREADS}'
+            )
+        if not 0 <= options.fallbacks <= MAX_FALLBACKS:
+            raise ParameterError(f'fallbacks is {options.fallbacks}, must be 0..{MAX_FALLBACKS}')
+        if not 0 <= options.audio_ctx <= self.model.header.n_audio_ctx:
+            raise ParameterError(
+                f'audio_ctx is {options.audio_ctx}, model {self.model.name} takes 0 (automatic)..'
+                f'{self.model.header.n_audio_ctx}'
+            )
+        self._check_language(options)
+        tokens = self.count_tokens(options.prompt)
+        if tokens > self.max_prompt_tokens:
+            raise ParameterError(
+                f'prompt is {tokens} tokens long, model {self.model.name} takes at most '
+                f'{self.max_prompt_tokens}; shorten it'
+            )
+
+    def _check_language(self, options: DecodeOptions) -> None:
+        language = options.language
+        if language != AUTO and language not in self.languages():
+            raise ParameterError(
+                f'language {language!r} is unknown; give an ISO 639-1 code such as "en" or "de", '
+                'or "auto"'
+            )
+        if self.model.header.is_multilingual:
+            return
+        if language not in ('en', AUTO):
+            raise ParameterError(
+                f'language is {language!r}, model {self.model.name} knows English only; take a '
+                'multilingual one, such as "base"'
+            )
+        if options.translate:
+            raise ParameterError(
+                f'translate is on, model {self.model.name} knows English only; take a '
+                'multilingual one, such as "base"'
+            )
+
+    def languages(self) -> set[str]:
+        """Return the codes of all languages that whisper.cpp knows."""
+        last = self._api.whisper_lang_max_id()
+        return {self._api.whisper_lang_str(k) for k in range(last + 1)}
+
+    def count_tokens(self, text: str) -> int:
+        """Return how many tokens a text is."""
+        if not text:
+            return 0
+        # With room for none it answers how many it would have needed, negated, and logs an error.
+        with collected_errors():
+            return -self._api.whisper_tokenize(self._context, text, 0, 0)
+
+    def warm_up(self, options: DecodeOptions, *, window_s: float = 10.0) -> None:
+        """Decode noise once: memory is allocated and weights are read before they are needed."""
+        count = min(int(window_s * SAMPLE_RATE_HZ), self.max_samples)
+        noise = np.random.default_rng(0).integers(-1000, 1000, count).astype(np.int16)
+        self.transcribe(noise, options)
+
+    def transcribe(
+        self,
+        samples: np.ndarray,
+        options: DecodeOptions,
+        *,
+        abort: threading.Event | None = None,
+    ) -> EngineResult:
         """
         Decode one window.
 
         :param samples: int16, shape (n,), mono, 16 kHz, n at most :attr:`max_samples`
+        :param options: checked by :meth:`check`
+        :param abort: ends the decode soon after it is set, from any thread
         :raises ValueError: if the array is of another type, shape or too long
-        :raises DecodeAborted: if :meth:`abort` was called meanwhile
+        :raises DecodeAborted: if ``abort`` was set before the end
         :raises DecodeFailed: if whisper.cpp could not decode this window
         """
-        if samples.dtype != np.int16 or samples.ndim != 1:
-            raise ValueError(f'need int16 of shape (n,), got {samples.dtype} {samples.shape}')
-        if len(samples) > self.max_samples:
-            raise ValueError(f'{len(samples)} samples, the model takes {self.max_samples}')
-        if self._aborted.is_set():
+        abort = abort or threading.Event()
+        audio = self._audio(samples)
+        if abort.is_set():
             raise DecodeAborted
         if len(samples) == 0:
-            return EngineResult((), '' if self._language == 'auto' else self._language)
-        audio = np.zeros(max(len(samples), _MIN_SAMPLES), dtype=np.float32)
-        np.multiply(samples, 1 / 32768, out=audio[: len(samples)], dtype=np.float32)
-        status = self._api.whisper_full(self._context, self._parameters(audio), audio, len(audio))
-        if self._aborted.is_set():
+            return EngineResult((), '' if options.language == AUTO else options.language)
+        parameters = self._parameters(options, len(audio), abort)
+        started_s = time.perf_counter()
+        with collected_errors() as errors:
+            status = self._api.whisper_full(self._context, parameters, audio, len(audio))
+        self.busy_s += time.perf_counter() - started_s
+        if abort.is_set():
             raise DecodeAborted
         if status != 0:
-            raise DecodeFailed(f'whisper.cpp failed on a window, status {status}')
-        window_ms = len(samples) * 1000 // SAMPLE_RATE_HZ
-        count = self._api.whisper_full_n_segments(self._context)
-        segments = (self._segment(k, window_ms) for k in range(count))
-        return EngineResult(tuple(s for s in segments if s.tokens), self._spoken_language())
+            reason = f': {errors[-1]}' if errors else ''
+            raise DecodeFailed(f'whisper.cpp failed on a window, status {status}{reason}')
+        return EngineResult(self._segments(samples), self._spoken_language(options))
 
-    def abort(self) -> None:
+    def detect_language(self, samples: np.ndarray, *, threads: int = 0) -> dict[str, float]:
         """
-        Let no further encoding begin: the running decode ends after its part, later ones at once.
+        Return the probability of each language in a window; costs one run of the encoder.
 
-        Callable from any thread.
+        :param samples: as for :meth:`transcribe`
+        :raises DecodeFailed: if whisper.cpp could not tell
         """
-        self._aborted.set()
+        if not self.model.header.is_multilingual:
+            return {'en': 1.0}
+        audio = self._audio(samples)
+        threads = threads or default_threads()
+        probabilities = np.zeros(self._api.whisper_lang_max_id() + 1, dtype=np.float32)
+        started_s = time.perf_counter()
+        with collected_errors() as errors:
+            status = self._api.whisper_pcm_to_mel(self._context, audio, len(audio), threads)
+            if status == 0:
+                status = self._api.whisper_lang_auto_detect(
+                    self._context, 0, threads, probabilities
+                )
+        self.busy_s += time.perf_counter() - started_s
+        if status < 0:
+            reason = f': {errors[-1]}' if errors else ''
+            raise DecodeFailed(f'whisper.cpp could not detect the language{reason}')
+        return {self._api.whisper_lang_str(k): float(p) for k, p in enumerate(probabilities)}
 
     def close(self) -> None:
         """Free the model. The engine cannot be used afterwards."""
@@ -151,159 +262,140 @@ class WhisperEngine:
         """Free the model."""
         self.close()
 
-    def _load(self):
+    def _load(self, use_gpu: bool, gpu_device: int, openvino_device: str):
         api, model = self._api, self.model
         settings = api.whisper_context_default_params()
-        settings.use_gpu = False
-        settings.flash_attn = model.dtw is None  # whisper.cpp cannot do both
-        if model.dtw is not None:
+        settings.use_gpu = use_gpu
+        settings.gpu_device = gpu_device
+        settings.flash_attn = self.flash_attention
+        if self.timestamps == 'dtw':
             settings.dtw_token_timestamps = True
             presets = api.whisper_alignment_heads_preset
             settings.dtw_aheads_preset = getattr(presets, model.dtw.preset)
             settings.dtw_n_top = model.dtw.n_top
-        errors: list[str] = []
-        with _collected_errors(errors):
+            settings.dtw_mem_size = self._dtw_bytes()
+        with collected_errors() as errors:
             context = api.whisper_init_from_file_with_params(str(model.path), settings)
         if errors:  # a failed load returns a context all the same, and using it would crash
-            raise ModelError(f'{model.path}: whisper.cpp cannot load it: {errors[-1].strip()}')
+            raise ModelError(f'{model.path}: whisper.cpp cannot load it: {errors[-1]}')
+        if openvino_device:
+            with collected_errors() as errors:
+                status = api.whisper_ctx_init_openvino_encoder(
+                    context, None, openvino_device, None
+                )
+            if status != 0:
+                reason = errors[-1] if errors else 'not built with OpenVINO'
+                raise ModelError(
+                    f'openvino_device is {openvino_device!r}, but whisper.cpp cannot use it: '
+                    f'{reason}'
+                )
         return context
 
-    def _checked_language(self, language: str) -> str:
-        known = {self._api.whisper_lang_str(k) for k in range(self._api.whisper_lang_max_id() + 1)}
-        if language != 'auto' and language not in known:
-            raise ParameterError(
-                f'language {language!r} is unknown; give an ISO 639-1 code such as "en" or "de", '
-                'or "auto"'
-            )
-        if self.model.header.is_multilingual:
-            return language
-        if language not in ('en', 'auto'):
-            raise ModelError(
-                f'model {self.model.name} knows English only, not {language!r}; take a '
-                'multilingual one, such as "base"'
-            )
-        return 'en'
+    def _dtw_bytes(self) -> int:
+        """Memory that DTW may use [bytes]: with too little, whisper.cpp ends the process."""
+        header, dtw = self.model.header, self.model.dtw
+        heads = dtw.n_top * header.n_text_head if dtw.n_top else header.n_text_head * 8
+        weights = header.n_text_ctx * _MAX_FRAMES * heads * 4
+        return (64 << 20) + _DTW_COPIES * weights
 
-    def _parameters(self, audio: np.ndarray):
+    def _audio(self, samples: np.ndarray) -> np.ndarray:
+        if samples.dtype != np.int16 or samples.ndim != 1:
+            raise ValueError(f'need int16 of shape (n,), got {samples.dtype} {samples.shape}')
+        if len(samples) > self.max_samples:
+            raise ValueError(f'{len(samples)} samples, the model takes {self.max_samples}')
+        audio = np.zeros(max(len(samples), _MIN_SAMPLES), dtype=np.float32)
+        np.multiply(samples, 1 / 32768, out=audio[: len(samples)], dtype=np.float32)
+        return audio
+
+    def _parameters(self, options: DecodeOptions, sample_count: int, abort: threading.Event):
         api = self._api
         parameters = api.whisper_full_default_params(
             api.whisper_sampling_strategy.WHISPER_SAMPLING_GREEDY
         )
-        parameters.n_threads = self.threads
-        parameters.language = self._language
+        parameters.n_threads = options.threads or default_threads()
+        is_multilingual = self.model.header.is_multilingual
+        parameters.language = options.language if is_multilingual else 'en'
+        parameters.translate = options.translate
+        parameters.initial_prompt = options.prompt
         parameters.no_context = True  # feeding text back makes Whisper loop
-        parameters.token_timestamps = self.model.dtw is None
-        parameters.audio_ctx = self._audio_ctx(len(audio))
+        parameters.token_timestamps = self.timestamps == 'token'
+        # With DTW a second pass over the last bit of a window could be shorter than the filter
+        # over the attentions is wide, which whisper.cpp asserts.
+        parameters.single_segment = self.timestamps == 'dtw'
+        parameters.audio_ctx = self._audio_ctx(sample_count, options.audio_ctx)
+        # whisper.cpp tries temperatures 0, inc, 2 inc ... 1; with 0 there is one decode only.
+        parameters.temperature_inc = 1 / options.fallbacks if options.fallbacks else 0.0
+        parameters.greedy = {'best_of': 1}
+        parameters.no_speech_thold = options.no_speech_threshold
+        parameters.logprob_thold = options.log_probability_threshold
         for name in ('print_progress', 'print_realtime', 'print_timestamps', 'print_special'):
             setattr(parameters, name, False)
-        # Asked once per encoding. The abort callback would be asked at every node of a graph and
-        # could end a decode in its middle; what it costs beside busy threads is not known yet.
-        parameters.set_encoder_begin_callback(lambda _: not self._aborted.is_set())
+        # Asked after the encoder and after each token, by a thread that needs Python's lock: not
+        # measurable on an idle interpreter, up to 5 ms a token beside a busy Python thread.
+        parameters.set_abort_callback(lambda: abort.is_set())
+        parameters.set_encoder_begin_callback(lambda _: not abort.is_set())
         return parameters
 
-    def _audio_ctx(self, sample_count: int) -> int:
+    def _audio_ctx(self, sample_count: int, wanted: int) -> int:
         """Positions the encoder computes: the window instead of 30 s of padding."""
         needed = math.ceil(sample_count / SAMPLE_RATE_HZ * _FRAMES_PER_S)
-        wanted = self.model.audio_ctx or needed + _AUDIO_CTX_MARGIN
+        wanted = wanted or self.model.audio_ctx or needed + _AUDIO_CTX_MARGIN
         return min(max(wanted, needed), self.model.header.n_audio_ctx)
 
-    def _spoken_language(self) -> str:
-        if self._language != 'auto':
-            return self._language
+    def _spoken_language(self, options: DecodeOptions) -> str:
+        if not self.model.header.is_multilingual:
+            return 'en'
+        if options.language != AUTO:
+            return options.language
         return self._api.whisper_lang_str(self._api.whisper_full_lang_id(self._context))
 
-    def _segment(self, index: int, window_ms: int) -> EngineSegment:
-        api, context = self._api, self._context
-        eot = api.whisper_token_eot(context)
-        count = api.whisper_full_n_tokens(context, index)
-        tokens = [api.whisper_full_get_token_data(context, index, k) for k in range(count)]
-        tokens = [t for t in tokens if t.id < eot]  # the rest are marks, not text
-        # Segment times are in 10 ms units, like all of whisper.cpp's.
-        start_ms = _clamp(api.whisper_full_get_segment_t0(context, index) * 10, 0, window_ms)
-        end_ms = _clamp(api.whisper_full_get_segment_t1(context, index) * 10, start_ms, window_ms)
-        texts = token_texts(bytes(api.whisper_token_to_bytes(context, t.id)) for t in tokens)
-        spans = self._token_spans(tokens, start_ms, window_ms)
-        return EngineSegment(
-            start_ms,
-            end_ms,
-            tuple(
-                EngineToken(t.id, text, _clamp(float(t.p), 0.0, 1.0), *span)
-                for t, text, span in zip(tokens, texts, spans, strict=True)
-            ),
+    def _segments(self, samples: np.ndarray) -> tuple[EngineSegment, ...]:
+        api = self._api
+        window_ms = len(samples) * 1000 // SAMPLE_RATE_HZ
+        first_timestamp = api.whisper_token_beg(self._context)
+        eot = api.whisper_token_eot(self._context)
+        segments = []
+        for k in range(api.whisper_full_n_segments(self._context)):
+            for part in split_at_timestamps(self._raw(k), first_timestamp=first_timestamp):
+                tokens = [t for t in part.tokens if t.id < eot]  # the rest are marks, not text
+                if tokens:
+                    segments.append(RawSegment(part.start_ms, part.end_ms, tokens))
+        if self.timestamps == 'dtw':
+            spans = dtw_spans(segments, find_sound(samples), late_ms=self.model.dtw.late_ms)
+        elif self.timestamps == 'token':
+            spans = [[(t.start_ms, t.end_ms) for t in s.tokens] for s in segments]
+        else:
+            spans = [[(UNKNOWN_MS, UNKNOWN_MS)] * len(s.tokens) for s in segments]
+        return tuple(
+            to_segment(s, s_spans, window_ms=window_ms)
+            for s, s_spans in zip(segments, spans, strict=True)
         )
 
-    def _token_spans(self, tokens, segment_start_ms: int, window_ms: int) -> list[tuple[int, int]]:
-        if self.model.dtw is None:
-            return [_token_span(t.t0 * 10, t.t1 * 10, window_ms) for t in tokens]
-        # DTW gives one moment a token. For models whose data says that it marks the token's end,
-        # the token begins where the one before it ended.
-        spans = []
-        at_ms = segment_start_ms
-        for token in tokens:
-            if token.t_dtw < 0:
-                spans.append((UNKNOWN_MS, UNKNOWN_MS))
-                continue
-            end_ms = _clamp(token.t_dtw * 10, 0, window_ms)
-            spans.append((max(min(at_ms, end_ms), end_ms - _MAX_TOKEN_MS, 0), end_ms))
-            at_ms = end_ms
-        return spans
+    def _raw(self, index: int) -> RawSegment:
+        api, context = self._api, self._context
+        tokens = []
+        for k in range(api.whisper_full_n_tokens(context, index)):
+            data = api.whisper_full_get_token_data(context, index, k)
+            tokens.append(
+                RawToken(
+                    data.id,
+                    bytes(api.whisper_token_to_bytes(context, data.id)),
+                    float(data.p),
+                    data.t0 * 10,  # in units of 10 ms, like all of whisper.cpp's times
+                    data.t1 * 10,
+                    data.t_dtw * 10 if data.t_dtw >= 0 else UNKNOWN_MS,
+                )
+            )
+        return RawSegment(
+            api.whisper_full_get_segment_t0(context, index) * 10,
+            api.whisper_full_get_segment_t1(context, index) * 10,
+            tokens,
+        )
 
 
 class DecodeAborted(Exception):
-    """The decode was ended by :meth:`WhisperEngine.abort`; there is no result."""
+    """The decode was ended before it was done; there is no result."""
 
 
 class DecodeFailed(Exception):
     """whisper.cpp could not decode a window; it may do the next one."""
-
-
-def _token_span(start_ms: int, end_ms: int, window_ms: int) -> tuple[int, int]:
-    if start_ms < 0 or end_ms < start_ms:
-        return UNKNOWN_MS, UNKNOWN_MS
-    start_ms = min(start_ms, window_ms)
-    return start_ms, _clamp(end_ms, start_ms, window_ms)
-
-
-def _clamp(value, low, high):
-    return min(max(value, low), high)
-
-
-@functools.cache
-def _load_api():
-    """Import whisper.cpp on first use: the rest of the package works without it."""
-    try:
-        import _pywhispercpp as api
-    except ImportError as error:
-        raise ModelError(
-            f'whisper.cpp cannot be loaded ({error}); install it with: pip install pywhispercpp'
-        ) from error
-    api.whisper_log_set(_on_log)
-    # The callback must be gone before the interpreter is: whisper.cpp may log while it dies.
-    atexit.register(api.whisper_log_set, None)
-    return api
-
-
-_error_collectors: list[list[str]] = []
-
-
-def _on_log(level: int, text: str) -> None:
-    if level == _GGML_LOG_ERROR:
-        for collector in _error_collectors:
-            collector.append(text)
-    logged = logging.WARNING if level >= _GGML_LOG_WARNING else logging.DEBUG
-    if level > _GGML_LOG_ERROR:
-        logged = logging.DEBUG  # continuation lines
-    _LOGGER.log(logged, 'whisper.cpp: %s', text.rstrip())
-
-
-class _collected_errors:
-    """Collect what whisper.cpp logs as errors while the block runs."""
-
-    def __init__(self, into: list[str]) -> None:
-        self._into = into
-
-    def __enter__(self) -> None:
-        _error_collectors.append(self._into)
-
-    def __exit__(self, *_exc: object) -> None:
-        _error_collectors.remove(self._into)

@@ -7,7 +7,7 @@ bring a JSON file of the same name with the same keys.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 import difflib
 import functools
@@ -39,6 +39,7 @@ _CHUNK_BYTES = 1 << 18
 _WHISPER_WINDOW_S = 30.0
 _PRESET = 'WHISPER_AHEADS_'
 _TOP_MOST = _PRESET + 'N_TOP_MOST'
+_MAX_DTW_HEADS = 48
 # Layers and heads of the decoders that whisper.cpp's presets are for; with another model it
 # notices that they do not fit and crashes while it cleans up.
 _PRESET_SHAPES = {
@@ -62,8 +63,10 @@ class DtwTraits:
     """Name of whisper.cpp's alignment heads preset."""
     n_top: int
     """Layers used by the preset WHISPER_AHEADS_N_TOP_MOST."""
-    marks: str
-    """What the time marks of a token: 'end'."""
+    marks: str = 'end'
+    """What the time marks of a token; whisper.cpp marks the end, see :mod:`.times`."""
+    late_ms: int = 0
+    """How much later than that the mark comes, in the median [ms]."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +80,7 @@ class ModelInfo:
     """Longest window it takes [s]."""
     audio_ctx: int | None = None
     """Positions its encoder computes; None: by the window's length."""
-    dtw: DtwTraits | None = None
-    """None: token times are whisper.cpp's own estimates."""
+    dtw: DtwTraits = DtwTraits(_TOP_MOST, 1)
     languages: str = 'en'
     """'en' or 'multilingual'."""
     purpose: str = ''
@@ -95,10 +97,9 @@ class CatalogEntry:
     languages: str = 'en'
     """'en' or 'multilingual'."""
     dtw_preset: str | None = None
-    """
-    Its alignment heads in whisper.cpp. Data only: nobody has established what their times mark,
-    so :func:`resolve` gives these models no :class:`DtwTraits`.
-    """
+    """Its alignment heads in whisper.cpp."""
+    dtw_late_ms: int = 0
+    """How late its marks come [ms], measured; 0 where nobody has measured it."""
 
     @property
     def file_name(self) -> str:
@@ -177,7 +178,20 @@ def _from_file(name: str, path: Path) -> ModelInfo:
         # Weights that are no numbers end the process when DTW runs over them.
         raise ModelError(f'{path}: is damaged: its SHA-256 is {digest}, must be {sha256}')
     languages = 'multilingual' if header.is_multilingual else 'en'
-    return ModelInfo(**{'name': name, 'languages': languages, **traits}, path=path, header=header)
+    values = {'name': name, 'languages': languages, 'dtw': _default_dtw(path, header), **traits}
+    return ModelInfo(**values, path=path, header=header)
+
+
+def _default_dtw(path: Path, header: ModelHeader) -> DtwTraits:
+    """Take the alignment heads of an official model, and of any other its top layers."""
+    entries = (e for e in catalog().values() if e.file_name == path.name and e.dtw_preset)
+    entry = next(entries, None)
+    if entry is not None and _fits(entry.dtw_preset, header):
+        return DtwTraits(entry.dtw_preset, 0, late_ms=entry.dtw_late_ms)
+    # The upper half, as OpenAI's own code takes where nobody has picked heads; of large models
+    # fewer, for the weights of all of them are held in memory at once.
+    n_top = min(header.n_text_layer // 2, _MAX_DTW_HEADS // header.n_text_head)
+    return DtwTraits(_TOP_MOST, max(1, n_top))
 
 
 def _sha256(path: Path) -> str:
@@ -210,10 +224,10 @@ def _read_traits(path: Path, header: ModelHeader) -> dict[str, Any]:
             lambda v: v is None or (type(v) is int and 8 <= v <= 1500),
             'a whole number, 8..1500',
         ),
-        'dtw': (lambda v: v is None or isinstance(v, dict), 'an object'),
+        'dtw': (lambda v: isinstance(v, dict), 'an object'),
     }
     _check(path, traits, checks)
-    if traits.get('dtw') is not None:
+    if 'dtw' in traits:
         layers = header.n_text_layer
         dtw_checks = {
             'preset': (
@@ -222,14 +236,15 @@ def _read_traits(path: Path, header: ModelHeader) -> dict[str, Any]:
             ),
             'n_top': (lambda v: type(v) is int and 1 <= v <= layers, f'1..{layers}'),
             'marks': (lambda v: v == 'end', '"end"'),
+            'late_ms': (lambda v: type(v) is int and -500 <= v <= 500, '-500..500'),
         }
-        _check(path, traits['dtw'], dtw_checks, 'dtw.', need_all=True)
+        _check(path, traits['dtw'], dtw_checks, 'dtw.', need=('marks', 'n_top', 'preset'))
         traits['dtw'] = DtwTraits(**traits['dtw'])
     return traits
 
 
 def _check(
-    path: Path, values: Any, checks: dict, prefix: str = '', need_all: bool = False
+    path: Path, values: Any, checks: dict, prefix: str = '', need: Sequence[str] = ()
 ) -> None:
     if not isinstance(values, dict):
         raise ModelError(f'{path}: must be an object of {", ".join(sorted(checks))}')
@@ -240,7 +255,7 @@ def _check(
         is_good, wanted = checks[key]
         if not is_good(value):
             raise ModelError(f'{path}: {prefix}{key} is {value!r}, must be {wanted}')
-    if need_all and (missing := sorted(checks.keys() - values.keys())):
+    if missing := [key for key in need if key not in values]:
         raise ModelError(f'{path}: {prefix}{missing[0]} is missing')
 
 

@@ -71,6 +71,7 @@ class Transcript:
         self._stable_count = 0  # slots[:stable_count] are stable
         self._merged_end_s = float('-inf')
         self._frozen_end_s = float('-inf')
+        self._window_s = 0.0
         self._stream_start_s: float | None = None
         self._last_stream_end: tuple[float, float] | None = None
         self._spans: deque[tuple[float, float]] = deque(maxlen=64)  # (start, end) merged [s]
@@ -93,7 +94,8 @@ class Transcript:
         Merge one decode.
 
         A decode that comes late has a say about what is not stable yet; one that covers nothing
-        of that, or is merged already, is ignored. If it ends the stream, what is left is flushed.
+        of that, or is merged already, is ignored. One of length 0 says that time has gone on and
+        nobody has listened. If it ends the stream, what is left is flushed.
         Three windows in a row that are 15 s late and more begin a new stream: the source's clock
         has been set back.
         """
@@ -116,6 +118,13 @@ class Transcript:
             self._take(decode)
             stable_text += self._promote(self._merged_end_s)
             text, rest = self._freeze(decode.start_s)
+            stable_text += text
+            frozen += rest
+        elif decode.duration_s == 0 and decode.end_s > self._merged_end_s > float('-inf'):
+            # Nobody listened: it says that time has gone on, and nothing else.
+            self._merged_end_s = decode.end_s
+            stable_text += self._promote(decode.end_s)
+            text, rest = self._freeze(decode.end_s - self._window_s)
             stable_text += text
             frozen += rest
         elif not decode.end_of_stream:
@@ -188,6 +197,7 @@ class Transcript:
         if not window.has_loop:
             self._witnesses.append((decode.start_s, decode.end_s))
         self._merged_end_s = max(self._merged_end_s, decode.end_s)
+        self._window_s = max(self._window_s, decode.duration_s)
         # What windows after windows did not hear is forgotten, so that inventions do not pile up.
         tentative = self._slots[self._stable_count :]
         tentative = [s for s in tentative if s.misses - s.heard < _FORGET_LEAD]

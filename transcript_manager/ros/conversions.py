@@ -10,7 +10,7 @@ import numpy as np
 
 from transcript_manager import msg
 from transcript_manager.audio.ring import Window
-from transcript_manager.decoder.engine import EngineSegment
+from transcript_manager.decoder.tokens import EngineSegment
 from transcript_manager.merge.segments import TranscriptSegment, TranscriptWord
 from transcript_manager.streams.messages import NS_PER_S
 
@@ -64,18 +64,26 @@ def window_ms(message: msg.AudioWindow) -> int:
     return round(len(message.samples) * 1000 / message.sample_rate)
 
 
-def segment_to_msg(segment: EngineSegment) -> msg.WhisperSegment:
-    """Convert one decoded segment."""
+def segment_to_msg(segment: EngineSegment, *, earlier_ms: int = 0) -> msg.WhisperSegment:
+    """
+    Convert one decoded segment.
+
+    :param earlier_ms: taken from its times: the window it was heard in begins later [ms]
+    """
+
+    def earlier(at_ms: int) -> int:
+        return max(0, at_ms - earlier_ms) if at_ms >= 0 else at_ms
+
     return msg.WhisperSegment(
-        start_ms=segment.start_ms,
-        end_ms=segment.end_ms,
+        start_ms=earlier(segment.start_ms),
+        end_ms=earlier(segment.end_ms),
         tokens=[
             msg.WhisperToken(
                 id=t.id,
                 text=t.text,
                 probability=t.probability,
-                start_ms=t.start_ms,
-                end_ms=t.end_ms,
+                start_ms=earlier(t.start_ms),
+                end_ms=earlier(t.end_ms),
             )
             for t in segment.tokens
         ],

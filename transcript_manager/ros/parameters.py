@@ -6,18 +6,25 @@ config/transcript_manager.yaml holds every one at its default; a test compares t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
 from rclpy.exceptions import InvalidParameterException, ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from transcript_manager.audio.ring import MAX_WINDOW_S, MIN_HOP_S, MIN_WINDOW_S, SAMPLE_RATES_HZ
-from transcript_manager.decoder.engine import MAX_THREADS
-from transcript_manager.errors import ParameterError
+from transcript_manager.decoder.engine import DecodeOptions, MAX_FALLBACKS, MAX_THREADS, TIMESTAMPS
+from transcript_manager.decoder.guards import GuardSettings
+from transcript_manager.decoder.voice import VoiceSettings
+from transcript_manager.errors import ParameterError, TranscriptManagerError
 from transcript_manager.merge.transcript import MergeSettings
 
 REALTIME, LOCKSTEP = 'realtime', 'lockstep'
@@ -26,20 +33,22 @@ MICROPHONE = 'microphone'
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One parameter; all of them are read-only after the start."""
+    """One parameter."""
 
     name: str
-    default: bool | int | float | str
+    default: bool | int | float | str | tuple[str, ...]
     description: str
     """What it means, with its unit."""
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
+    live: bool = False
+    """Whether it may change while the node runs."""
 
     def descriptor(self) -> ParameterDescriptor:
         """Describe the parameter to ROS tools."""
         descriptor = ParameterDescriptor(
-            name=self.name, description=self.description, read_only=True
+            name=self.name, description=self.description, read_only=not self.live
         )
         if self.choices:
             descriptor.additional_constraints = 'one of: ' + ', '.join(self.choices)
@@ -56,6 +65,7 @@ class Spec:
 
 
 _MERGE = MergeSettings()
+_OPTIONS, _VOICE, _GUARDS = DecodeOptions(), VoiceSettings(), GuardSettings()
 
 AUDIO_RING = (
     Spec(
@@ -91,13 +101,133 @@ WHISPER = (
         'once), or the path of a ggml model file',
     ),
     Spec(
+        'language',
+        _OPTIONS.language,
+        'spoken language, ISO 639-1, or "auto": detected once, then kept',
+        live=True,
+    ),
+    Spec(
+        'translate',
+        _OPTIONS.translate,
+        'into English; multilingual models only',
+        live=True,
+    ),
+    Spec(
+        'prompt',
+        _OPTIONS.prompt,
+        'what the talk is about, names and their spelling; the topic "prompt" overrides it',
+        live=True,
+    ),
+    Spec(
+        'rolling_context',
+        False,
+        'the prompt goes on with the final text before the window: steadier names and style, '
+        'but a decoder that repeats itself repeats itself longer',
+        live=True,
+    ),
+    Spec('active', True, 'false: windows are left undecoded', live=True),
+    Spec(
         'threads',
-        0,
+        _OPTIONS.threads,
         'of whisper.cpp; 0: one less than the cores there are, at most 4',
         0,
         MAX_THREADS,
+        live=True,
     ),
-    Spec('language', 'en', 'spoken language, ISO 639-1, or "auto" to detect it in each window'),
+    Spec(
+        'timestamps',
+        'dtw',
+        'where word times come from: "dtw" from the model\'s cross-attention, "token" from '
+        'whisper.cpp\'s estimates, "segment": words have none of their own',
+        choices=TIMESTAMPS,
+    ),
+    Spec('flash_attention', True, 'faster; "dtw" goes without it'),
+    Spec(
+        'audio_ctx',
+        _OPTIONS.audio_ctx,
+        'positions the encoder computes, 50 a second; 0: by the length of the window',
+        0,
+        1500,
+        live=True,
+    ),
+    Spec(
+        'fallbacks',
+        _OPTIONS.fallbacks,
+        'further decodes of a window, at rising temperature, where one has failed',
+        0,
+        MAX_FALLBACKS,
+        live=True,
+    ),
+    Spec('vad', True, 'voice-activity gate: windows without speech are not decoded', live=True),
+    Spec(
+        'vad_threshold',
+        _VOICE.threshold,
+        'speech probability from which on 32 ms of audio are speech',
+        0.01,
+        0.99,
+        live=True,
+    ),
+    Spec(
+        'vad_padding_s',
+        _VOICE.padding_s,
+        'kept before and after speech [s]',
+        0.0,
+        5.0,
+        live=True,
+    ),
+    Spec(
+        'vad_min_speech_s',
+        _VOICE.min_speech_s,
+        'shorter speech is taken for a click [s]',
+        0.0,
+        2.0,
+        live=True,
+    ),
+    Spec('guard_loops', _GUARDS.loops, 'cut repetitions that nobody can have said', live=True),
+    Spec(
+        'guard_silence',
+        _GUARDS.silence,
+        'cut words at times where the gate heard nobody',
+        live=True,
+    ),
+    Spec(
+        'guard_edge_probability',
+        _GUARDS.edge_probability,
+        'cut words less probable than this at an edge of the window; 0: none',
+        0.0,
+        1.0,
+        live=True,
+    ),
+    Spec('guard_edge_s', _GUARDS.edge_s, 'how far from the edge that is [s]', 0.0, 5.0, live=True),
+    Spec(
+        'no_speech_threshold',
+        _OPTIONS.no_speech_threshold,
+        'a segment that is silence with at least this probability, and improbable, is dropped',
+        0.0,
+        1.0,
+        live=True,
+    ),
+    Spec(
+        'log_probability_threshold',
+        _OPTIONS.log_probability_threshold,
+        'mean log probability of a token below which a segment is improbable',
+        -10.0,
+        0.0,
+        live=True,
+    ),
+    Spec('use_gpu', False, 'decode on a GPU, where whisper.cpp was built for one'),
+    Spec('gpu_device', 0, 'which GPU; 0 is the first', 0, 15),
+    Spec(
+        'openvino_device',
+        '',
+        'run the encoder with OpenVINO on "CPU", "GPU", ..., where whisper.cpp was built with it',
+    ),
+    Spec(
+        'namespaces',
+        ('',),
+        'of the streams to serve: windows come from NAMESPACE/audio_window, tokens go to '
+        'NAMESPACE/tokens; empty: the own one',
+    ),
 )
 
 TRANSCRIPT_MANAGER = (
@@ -167,22 +297,64 @@ def declare(node: Node, specs: Iterable[Spec]) -> dict[str, Any]:
 
 
 def _declare_one(node: Node, spec: Spec) -> Any:
+    default = list(spec.default) if isinstance(spec.default, tuple) else spec.default
     try:
-        value = node.declare_parameter(spec.name, spec.default, spec.descriptor()).value
+        value = node.declare_parameter(spec.name, default, spec.descriptor()).value
     except (InvalidParameterException, ParameterException) as error:
         given = node._parameter_overrides[spec.name].value
         raise ParameterError(
             f'parameter {spec.name} is {given!r}, must be {_expectation(spec)}'
         ) from error
+    _check_choice(spec, value)
+    return value
+
+
+def _check_choice(spec: Spec, value: Any) -> None:
     if spec.choices and value not in spec.choices:
         raise ParameterError(f'parameter {spec.name} is {value!r}, must be {_expectation(spec)}')
-    return value
+
+
+def follow(
+    node: Node, specs: Iterable[Spec], values: dict[str, Any], apply: Callable[[dict], None]
+) -> None:
+    """
+    Let parameters change while a node runs.
+
+    Type, range and read-only ones are checked by rclpy, the rest by ``apply``; what either refuses
+    does not change, and who asked is told why.
+
+    :param values: as they are now; updated when a change is accepted
+    :param apply: called with all values as they would be; raises :class:`TranscriptManagerError`
+        if they do not fit, and otherwise uses them from then on
+    """
+    known = {spec.name: spec for spec in specs}
+
+    def on_set(changed: Sequence[Parameter]) -> SetParametersResult:
+        wanted = {p.name: p.value for p in changed if p.name in known}
+        if not wanted:  # rclpy's own
+            return SetParametersResult(successful=True)
+        try:
+            for name, value in wanted.items():
+                _check_choice(known[name], value)
+            apply({**values, **wanted})
+        except TranscriptManagerError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        values.update(wanted)
+        return SetParametersResult(successful=True)
+
+    node.add_on_set_parameters_callback(on_set)
 
 
 def _expectation(spec: Spec) -> str:
     if spec.choices:
         return 'one of: ' + ', '.join(spec.choices)
-    kinds = {bool: 'true or false', int: 'a whole number', float: 'a number', str: 'a text'}
+    kinds = {
+        bool: 'true or false',
+        int: 'a whole number',
+        float: 'a number',
+        str: 'a text',
+        tuple: 'a list of texts',
+    }
     expectation = kinds[type(spec.default)]
     if spec.low is not None:
         expectation += f' from {spec.low:g} to {spec.high:g}'

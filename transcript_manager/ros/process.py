@@ -14,10 +14,12 @@ import signal
 import sys
 import threading
 
+from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from transcript_manager.errors import TranscriptManagerError
@@ -43,6 +45,15 @@ class WorkerNode(Node):
         """Called from the worker's thread with what ended it; set before the worker starts."""
         self.failure: Exception | None = None
         self._worker: threading.Thread | None = None
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
+        """Set parameters, all or none; of unknown ones the reason says which there are."""
+        unknown = [p.name for p in parameter_list if not self.has_parameter(p.name)]
+        if unknown:  # rclpy's own reason does not name it
+            known = ', '.join(sorted(self._parameters))
+            reason = f'unknown parameter {unknown[0]!r}; {self.get_name()} has: {known}'
+            return SetParametersResult(successful=False, reason=reason)
+        return super().set_parameters_atomically(parameter_list)
 
     def start_worker(self, work: Callable[[], None]) -> None:
         """Run ``work`` in the node's thread; what it raises is the node's failure."""

@@ -15,6 +15,7 @@ def _reliable(depth: int, *, latched: bool = False) -> QoSProfile:
 AUDIO_WINDOW = _reliable(1)
 """The newest window; an older one is worthless."""
 TOKENS = _reliable(10)
+PROMPT = _reliable(1)
 TRANSCRIPT = _reliable(10)
 TRANSCRIPT_FROZEN = _reliable(1000, latched=True)
 """Late subscribers get the last 1000 segments."""

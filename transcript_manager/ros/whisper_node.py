@@ -1,156 +1,279 @@
 """
-whisper.cpp as a node: the newest audio window in, its tokens out.
+whisper.cpp as a node: the newest audio window in, its tokens out; of one stream or of several.
 
-ROS API
+ROS API, for each of its ``namespaces``
 
 * subscribes ``audio_window`` (transcript_manager/AudioWindow)
-* publishes ``tokens`` (transcript_manager/WhisperTokens), one message per decoded window
-* parameters: ``WHISPER`` of parameters.py
+* publishes ``tokens`` (transcript_manager/WhisperTokens), one message per window it has looked at
+* subscribes ``prompt`` (std_msgs/String): what the talk is about, over the parameter; empty: the
+  parameter again
+* subscribes ``transcript/frozen`` (transcript_manager/TranscriptSegment), for rolling context
+
+and once
+
+* publishes ``/diagnostics`` (diagnostic_msgs/DiagnosticArray)
+* service ``~/detect_language`` (std_srvs/Trigger): forget a detected language
+* parameters: ``WHISPER`` of parameters.py; those marked live may change while it runs
 """
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 import threading
 import time
+from typing import Any
 
-import numpy as np
-import soxr
+from std_srvs.srv import Trigger
 
 from transcript_manager import msg
-from transcript_manager.audio.ring import SAMPLE_RATES_HZ
 from transcript_manager.decoder import models
 from transcript_manager.decoder.engine import (
+    AUTO,
     DecodeAborted,
     DecodeFailed,
-    EngineResult,
-    SAMPLE_RATE_HZ,
+    DecodeOptions,
+    default_threads,
     WhisperEngine,
 )
-from transcript_manager.ros import parameters, qos
-from transcript_manager.ros.conversions import msg_to_samples, segment_to_msg, window_ms
+from transcript_manager.decoder.guards import GuardSettings
+from transcript_manager.decoder.schedule import Job, Schedule
+from transcript_manager.decoder.stream import StreamResult, StreamSettings
+from transcript_manager.decoder.voice import VoiceSettings
+from transcript_manager.decoder.whisper_api import has_gpu
+from transcript_manager.errors import ParameterError
+from transcript_manager.ros import parameters
+from transcript_manager.ros.conversions import window_ms
+from transcript_manager.ros.diagnostics import DiagnosticsPublisher, Health
 from transcript_manager.ros.process import run_node, WorkerNode
-
-_WARN_EVERY_S = 10.0
+from transcript_manager.ros.whisper_stream import WARN_EVERY_S, WhisperStream
+from transcript_manager.streams.messages import NS_PER_S, to_ns
 
 
 class WhisperNode(WorkerNode):
-    """
-    Decode windows in a thread; the callback only keeps the newest one.
-
-    A decode that takes longer than a hop thereby skips to the newest window.
-    """
+    """Decode windows in a thread; the callbacks only keep the newest one of each stream."""
 
     def __init__(self, **options) -> None:
         super().__init__('whisper', **options)
         values = parameters.declare(self, parameters.WHISPER)
+        namespaces = _checked_namespaces(values['namespaces'])
         model = models.resolve(values['model'], progress=self._log_progress())
-        self._engine = WhisperEngine(model, threads=values['threads'], language=values['language'])
-        self.skipped_windows = 0
-        """Windows that a newer one overtook while they waited."""
-        self.decoded_windows = 0
-        self.busy_s = 0.0
-        """Time spent in whisper.cpp [s]."""
-        self._newest: msg.AudioWindow | None = None
+        self._model_file = _FileWatch(model.path)
+        self._engine = WhisperEngine(
+            model,
+            timestamps=values['timestamps'],
+            flash_attention=values['flash_attention'],
+            use_gpu=values['use_gpu'],
+            gpu_device=values['gpu_device'],
+            openvino_device=values['openvino_device'],
+        )
+        self._is_active = values['active']
+        self._schedule = Schedule()
         self._arrived = threading.Condition()
-        self._last: tuple[tuple, EngineResult, int] | None = None
-        self._publisher = self.create_publisher(msg.WhisperTokens, 'tokens', qos.TOKENS)
+        self._abort = threading.Event()
+        self._model_complaint = ''
+        settings = _settings(values)
+        self._engine.check(settings.options)
+        self._engine.warm_up(settings.options)
+        self._tell(values)
+        self._diagnostics = DiagnosticsPublisher(self, self._health)
+        self.create_service(Trigger, '~/detect_language', self._on_detect_language)
+        parameters.follow(self, parameters.WHISPER, values, self._apply)
         self.start_worker(self._work)
-        # Last of all: whoever waits for a subscriber may count on a loaded model.
-        self.create_subscription(
-            msg.AudioWindow, 'audio_window', self._on_window, qos.AUDIO_WINDOW
-        )
-        self.get_logger().info(
-            f'model {model.name} is ready, {self._engine.threads} threads, '
-            f'language {values["language"]}'
-        )
+        self._streams = [
+            WhisperStream(self, namespace, self._engine, settings, self._on_window)
+            for namespace in namespaces
+        ]
+
+    @property
+    def skipped_windows(self) -> int:
+        """Windows that a newer one overtook while they waited."""
+        return sum(load.skipped for load in list(self._schedule.loads.values()))
+
+    @property
+    def decoded_windows(self) -> int:
+        """Windows that whisper.cpp has decoded."""
+        return sum(stream.decoder.counts.decoded for stream in self._streams)
+
+    @property
+    def silent_windows(self) -> int:
+        """Windows in which the gate heard nobody."""
+        return sum(stream.decoder.counts.silent for stream in self._streams)
+
+    @property
+    def busy_s(self) -> float:
+        """Time spent in whisper.cpp [s]."""
+        return self._engine.busy_s
 
     def stop(self) -> None:
-        """End the worker; a decode that is running is left behind if it takes too long."""
+        """End the worker and the decode it is in."""
         self.stopping.set()
-        self._engine.abort()
+        self._abort.set()
         with self._arrived:
             self._arrived.notify()
         super().stop()
         if not self.is_working:
             self._engine.close()
 
-    def _on_window(self, message: msg.AudioWindow) -> None:
+    # -- windows -------------------------------------------------------------------------------
+
+    def _on_window(self, stream: WhisperStream, message: msg.AudioWindow) -> None:
+        if not stream.check(message):
+            return
+        start_s = to_ns(message.header.stamp) / NS_PER_S
+        job = Job(stream.name, (stream, message), start_s, start_s + window_ms(message) / 1000)
         with self._arrived:
-            if self._newest is not None:
-                self.skipped_windows += 1
-                self.get_logger().warning(
-                    f'decoding is slower than the hop: {self.skipped_windows} windows skipped '
-                    'so far; a smaller model or a longer hop_s helps',
-                    throttle_duration_sec=_WARN_EVERY_S,
-                )
-            self._newest = message
+            is_late = self._schedule.offer(job)
+            if self._schedule.obsolete:
+                self._abort.set()
             self._arrived.notify()
+        if is_late:
+            self._warn_of_load(stream)
+
+    def _warn_of_load(self, stream: WhisperStream) -> None:
+        load = self._schedule.loads[stream.name]
+        self.get_logger().warning(
+            f'decoding is slower than the hop: a window takes {load.decode_s:.2f} s and comes '
+            f'every {load.hop_s:.2f} s, so that every {load.decoded_hop_s:.2f} s one is decoded; '
+            f'{load.skipped} skipped so far; a smaller model or more threads help',
+            throttle_duration_sec=WARN_EVERY_S,
+        )
 
     def _work(self) -> None:
         while not self.stopping.is_set():
             with self._arrived:
-                self._arrived.wait_for(lambda: self._newest is not None or self.stopping.is_set())
-                message, self._newest = self._newest, None
-            if message is None:
+                self._arrived.wait_for(
+                    lambda: self._schedule.has_waiting or self.stopping.is_set()
+                )
+                if self.stopping.is_set():
+                    return
+                job = self._schedule.take()
+                self._abort.clear()
+            stream, message = job.window
+            started_s, busy_s = time.perf_counter(), self._engine.busy_s
+            result = self._decode(stream, message)
+            if self.stopping.is_set():
                 return
-            try:
-                tokens = self._decode(message)
-            except DecodeAborted:
-                return
-            if tokens is not None:
-                self._publisher.publish(tokens)
+            with self._arrived:
+                self._schedule.finish(
+                    time.perf_counter() - started_s,
+                    is_aborted=result is None and self._abort.is_set(),
+                )
+            if result is None:
+                stream.publish_unheard(message)
+            else:
+                inference_ms = round((self._engine.busy_s - busy_s) * 1000)
+                stream.publish(message, result, inference_ms=inference_ms)
 
-    def _decode(self, message: msg.AudioWindow) -> msg.WhisperTokens | None:
-        low, high = SAMPLE_RATES_HZ
-        if not low <= message.sample_rate <= high:
-            self._warn(
-                f'an audio window has sample_rate {message.sample_rate}, must be '
-                f'{low}..{high} Hz; it is ignored'
-            )
+    def _decode(self, stream: WhisperStream, message: msg.AudioWindow) -> StreamResult | None:
+        """Return what was heard in a window; None if it was not listened to, or in vain."""
+        if not self._is_active:
             return None
-        stamp = message.header.stamp
-        identity = (stamp.sec, stamp.nanosec, message.first_sample, len(message.samples))
-        if self._last is not None and self._last[0] == identity:
-            _, result, inference_ms = self._last  # sent again, or once more as the last one
+        try:
+            return stream.decode(message, self._abort)
+        except DecodeAborted:
+            if not self.stopping.is_set():
+                self.get_logger().error(
+                    'a decode took longer than its whole window and was given up; this machine is '
+                    f'too slow for model {self._engine.model.name}: take a smaller one',
+                    throttle_duration_sec=WARN_EVERY_S,
+                )
+        except DecodeFailed as error:  # of this window; the next one is another chance
+            stream.failed += 1
+            self.get_logger().error(str(error), throttle_duration_sec=WARN_EVERY_S)
+        return None
+
+    # -- parameters and services ---------------------------------------------------------------
+
+    def _apply(self, values: dict[str, Any]) -> None:
+        settings = _settings(values)
+        self._engine.check(settings.options)
+        self._is_active = values['active']
+        for stream in self._streams:
+            stream.configure(settings)
+
+    def _on_detect_language(
+        self, _request: Trigger.Request, response: Trigger.Response
+    ) -> Trigger.Response:
+        language = self.get_parameter('language').value
+        response.success = language == AUTO
+        if response.success:
+            for stream in self._streams:
+                stream.detect_language_again()
+            response.message = 'the next windows with speech are asked for their language'
         else:
-            started_s = time.perf_counter()
-            try:
-                result = self._engine.transcribe(self._prepared(message))
-            except DecodeFailed as error:  # of this window; the next one is another chance
-                self.get_logger().error(str(error), throttle_duration_sec=_WARN_EVERY_S)
-                result = EngineResult((), '')
-            elapsed_s = time.perf_counter() - started_s
-            self.busy_s += elapsed_s
-            self.decoded_windows += 1
-            inference_ms = round(elapsed_s * 1000)
-            self._last = (identity, result, inference_ms)
-        return msg.WhisperTokens(
-            header=message.header,
-            window_ms=window_ms(message),
-            segments=[segment_to_msg(s) for s in result.segments],
-            language=result.language,
-            model=self._engine.model.name,
-            inference_ms=inference_ms,
-            end_of_stream=message.end_of_stream,
+            response.message = f'language is set to {language!r}; set it to "auto" first'
+        return response
+
+    def _tell(self, values: dict[str, Any]) -> None:
+        """Say what was made of the parameters."""
+        engine, log = self._engine, self.get_logger()
+        threads = values['threads'] or default_threads()
+        log.info(
+            f'model {engine.model.name} is ready, {threads} threads, '
+            f'language {values["language"]}, word times by {engine.timestamps}'
         )
+        if values['flash_attention'] and not engine.flash_attention:
+            log.info('flash attention is off: whisper.cpp cannot have it together with DTW')
+        if values['use_gpu'] and not has_gpu():
+            log.warning('use_gpu: this build of whisper.cpp has no GPU back end; using the CPU')
 
-    def _prepared(self, message: msg.AudioWindow) -> np.ndarray:
-        """Bring a window to what the model takes: 16 kHz, and no longer than it can."""
-        samples = msg_to_samples(message)
-        if message.sample_rate != SAMPLE_RATE_HZ and len(samples):
-            samples = soxr.resample(samples, message.sample_rate, SAMPLE_RATE_HZ)
-        excess = len(samples) - self._engine.max_samples
-        if excess > 0:
-            self._warn(
-                f'the window is {len(samples) / SAMPLE_RATE_HZ:.2f} s long, model '
-                f'{self._engine.model.name} takes {self._engine.model.max_window_s:g} s: its end '
-                "is left undecoded; set audio_ring's window_s"
+    # -- diagnostics ---------------------------------------------------------------------------
+
+    def _health(self) -> list[Health]:
+        if self._model_file.has_changed() and not self._model_complaint:
+            self._model_complaint = (
+                f'the model file {self._model_file.path} has changed; what was loaded stays until '
+                'the node is started again'
             )
-            samples = samples[: self._engine.max_samples]
-        return np.ascontiguousarray(samples, dtype=np.int16)
+            self.get_logger().warning(self._model_complaint)
+        return [self._stream_health(stream) for stream in self._streams]
 
-    def _warn(self, text: str) -> None:
-        self.get_logger().warning(text, throttle_duration_sec=_WARN_EVERY_S)
+    def _stream_health(self, stream: WhisperStream) -> Health:
+        with self._arrived:
+            load = self._schedule.loads.get(stream.name)
+            values: dict[str, object] = {
+                'model': self._engine.model.name,
+                'active': self._is_active,
+                'language': stream.decoder.language,
+                'language_locked': stream.decoder.is_language_locked,
+            }
+            if load is not None:
+                values |= {
+                    'lag_s': stream.lag_s,
+                    'duty': load.duty,
+                    'decode_s': load.decode_s,
+                    'hop_s': load.hop_s,
+                    'decoded_hop_s': load.decoded_hop_s,
+                    'windows_received': load.offered,
+                    'windows_skipped': load.skipped,
+                    'windows_aborted': load.aborted,
+                }
+        counts = stream.decoder.counts
+        values |= {
+            'windows_decoded': counts.decoded,
+            'windows_silent': counts.silent,
+            'windows_repeated': counts.repeated,
+            'windows_too_long': counts.too_long,
+            'windows_failed': stream.failed,
+            'windows_refused': stream.refused,
+            'speech_share': counts.speech,
+            'language_detections': counts.detections,
+        }
+        for guard, cuts in counts.guards.cuts.items():
+            values[f'guard_{guard}_cuts'] = cuts
+            values[f'guard_{guard}_words'] = counts.guards.words[guard]
+            values[f'guard_{guard}_last'] = counts.guards.last[guard][:200]
+        health = Health(stream.name, values)
+        if load is not None and load.duty > 1:
+            health.note('warn', f'decoding takes {load.duty:.1f} times the hop')
+        if load is not None and load.last_aborted:
+            health.note('error', 'decodes take longer than a window; take a smaller model')
+        if stream.complaint:
+            health.note('warn', stream.complaint)
+        if self._model_complaint:
+            health.note('warn', self._model_complaint)
+        return health
 
     def _log_progress(self):
         logged = -10
@@ -163,6 +286,68 @@ class WhisperNode(WorkerNode):
                 self.get_logger().info(f'fetching the model: {percent} %')
 
         return progress
+
+
+class _FileWatch:
+    """Whether a file is still the one that was read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._was = self._state()
+
+    def has_changed(self) -> bool:
+        return self._state() != self._was
+
+    def _state(self) -> tuple[int, ...] | None:
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return None
+        return (status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _settings(values: dict[str, Any]) -> StreamSettings:
+    """Make the decoder's settings of the node's parameters."""
+    return StreamSettings(
+        options=DecodeOptions(
+            language=values['language'],
+            translate=values['translate'],
+            prompt=values['prompt'],
+            threads=values['threads'],
+            audio_ctx=values['audio_ctx'],
+            fallbacks=values['fallbacks'],
+            no_speech_threshold=values['no_speech_threshold'],
+            log_probability_threshold=values['log_probability_threshold'],
+        ),
+        gate=values['vad'],
+        voice=VoiceSettings(
+            threshold=values['vad_threshold'],
+            padding_s=values['vad_padding_s'],
+            min_speech_s=values['vad_min_speech_s'],
+        ),
+        guards=GuardSettings(
+            loops=values['guard_loops'],
+            silence=values['guard_silence'],
+            edge_probability=values['guard_edge_probability'],
+            edge_s=values['guard_edge_s'],
+        ),
+        rolling_context=values['rolling_context'],
+    )
+
+
+def _checked_namespaces(namespaces: list[str]) -> list[str]:
+    """
+    Return the namespaces to serve.
+
+    :raises ParameterError: if there is none or one twice
+    """
+    if not namespaces:
+        raise ParameterError("parameter namespaces is empty, must name at least one, or ['']")
+    same = [name.strip('/') for name in namespaces]
+    twice = sorted({name for name in same if same.count(name) > 1})
+    if twice:
+        raise ParameterError(f'parameter namespaces has {twice[0]!r} twice')
+    return list(namespaces)
 
 
 def main() -> int:

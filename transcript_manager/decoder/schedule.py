@@ -1,0 +1,128 @@
+"""
+Which window is decoded next: the newest of each stream, the streams by turns.
+
+It knows no thread and no clock, so that overload can be tried out in simulated time; whoever uses
+it from several threads holds a lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A window to decode."""
+
+    stream: Hashable
+    window: Any
+    start_s: float
+    """Of the window, on the stream's own time [s]."""
+    end_s: float
+
+
+@dataclass(slots=True)
+class StreamLoad:
+    """How one stream fares."""
+
+    offered: int = 0
+    skipped: int = 0
+    """Windows that a newer one overtook while they waited."""
+    decoded: int = 0
+    aborted: int = 0
+    """Decodes that outlived their window."""
+    last_aborted: bool = False
+    """Whether the last one did."""
+    hop_s: float = 0.0
+    """Between the ends of the last two windows that came [s]."""
+    decoded_hop_s: float = 0.0
+    """Between the ends of the last two windows that were decoded [s]."""
+    decode_s: float = 0.0
+    """How long the last decode took [s]."""
+
+    @property
+    def duty(self) -> float:
+        """Decode time per hop; above 1 windows are skipped."""
+        return self.decode_s / self.hop_s if self.hop_s > 0 else 0.0
+
+
+class Schedule:
+    """
+    Newest window wins, least recently served stream first.
+
+    A stream holds one waiting window, so memory and lag are bounded: what is decoded is never
+    older than one decode of each other stream. A decode whose window lies wholly before the newest
+    one is worthless (nothing could be aligned with it), and :attr:`obsolete` says so.
+    """
+
+    def __init__(self) -> None:
+        self.loads: dict[Hashable, StreamLoad] = {}
+        self._waiting: dict[Hashable, Job] = {}
+        self._served: dict[Hashable, int] = {}
+        self._turn = 0
+        self._newest_end_s: dict[Hashable, float] = {}
+        self._decoded_end_s: dict[Hashable, float] = {}
+        self.running: Job | None = None
+        self.obsolete = False
+        """Whether the running decode should be aborted."""
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a window waits."""
+        return bool(self._waiting)
+
+    def offer(self, job: Job) -> bool:
+        """
+        Put a window in its stream's place.
+
+        :returns: whether it replaced one that was waiting, which is thereby skipped
+        """
+        load = self.loads.setdefault(job.stream, StreamLoad())
+        load.offered += 1
+        previous_end_s = self._newest_end_s.get(job.stream)
+        if previous_end_s is not None and job.end_s > previous_end_s:
+            load.hop_s = job.end_s - previous_end_s
+        self._newest_end_s[job.stream] = job.end_s
+        replaced = job.stream in self._waiting
+        load.skipped += replaced
+        self._waiting[job.stream] = job
+        running = self.running
+        if (
+            running is not None
+            and running.stream == job.stream
+            and job.start_s >= running.end_s > running.start_s
+        ):
+            self.obsolete = True
+        return replaced
+
+    def take(self) -> Job | None:
+        """Return the window to decode now, and note that it is being decoded."""
+        if not self._waiting:
+            return None
+        stream = min(self._waiting, key=lambda s: self._served.get(s, -1))
+        self._turn += 1
+        self._served[stream] = self._turn
+        self.running = self._waiting.pop(stream)
+        self.obsolete = False
+        return self.running
+
+    def finish(self, decode_s: float, *, is_aborted: bool = False) -> None:
+        """
+        Note that the running decode has ended.
+
+        :param decode_s: how long it took [s]
+        """
+        job, self.running, self.obsolete = self.running, None, False
+        load = self.loads[job.stream]
+        load.decode_s = decode_s
+        load.last_aborted = is_aborted
+        if is_aborted:
+            load.aborted += 1
+            return
+        load.decoded += 1
+        previous_end_s = self._decoded_end_s.get(job.stream)
+        if previous_end_s is not None and job.end_s > previous_end_s:
+            load.decoded_hop_s = job.end_s - previous_end_s
+        self._decoded_end_s[job.stream] = job.end_s
