@@ -2,6 +2,7 @@
 #   make demo    transcribe the bundled speech, live
 #   make test    build the package in every supported way and run all tests
 #   make bench   measure how good the merge is and what the package costs; writes docs/
+#   make bench-decoder   measure the decoder, half an hour; MODELS="demo base.en", ONLY="speed"
 # Choose the ROS distribution with ROS=jazzy (the default) or ROS=kilted.
 
 # Recorded streams with known truth, NAME.jsonl and NAME.truth.json, are measured too: STREAMS=FOLDER.
@@ -11,6 +12,7 @@ PYTHON ?= python3
 VENV := .venv$(if $(filter-out jazzy,$(ROS)),-$(ROS))
 BIN := $(VENV)/bin
 STREAMS ?= ../shared/streams
+MODELS ?= demo
 
 # Nothing leaves the machine, and no ROS graph of the machine is disturbed.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
@@ -23,7 +25,7 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 SOURCES := CMakeLists.txt package.xml pyproject.toml setup.py \
   $(shell find transcript_manager msg scripts config launch demo -type f -not -name '*.pyc')
 
-.PHONY: build demo test bench lint clean
+.PHONY: build demo test bench bench-decoder lint clean
 
 build: $(VENV)/installed
 
@@ -49,6 +51,9 @@ bench: build
 	$(BIN)/python -m pip install --quiet -r requirements/bench.txt
 	$(BIN)/python bench/merge.py --write docs $(if $(wildcard $(STREAMS)),--streams $(STREAMS))
 	$(BIN)/python bench/overhead.py
+
+bench-decoder: build
+	$(BIN)/python bench/decoder --models $(MODELS) --write docs $(if $(ONLY),--only $(ONLY))
 
 lint: build
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -23,6 +23,7 @@ PARAMETER_ARGUMENTS = {
         'model': '"demo" (the bundled toy model), an official name such as "tiny.en" or "base" '
         '(fetched once), or the path of a ggml model file',
         'language': 'spoken language, ISO 639-1, or "auto"',
+        'prompt': 'what the talk is about, names and their spelling',
     },
     'audio_ring': {
         'source': '"microphone", or the path of a sound file',

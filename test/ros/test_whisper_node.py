@@ -6,6 +6,7 @@ import threading
 import time
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+import multilingual
 import numpy as np
 import pytest
 from rcl_interfaces.srv import SetParameters
@@ -335,6 +336,16 @@ def test_diagnostics_tell_how_it_is(graph, speech, tmp_path):
         'a warning about the file',
     )
     assert text_of(robot.ask(speech[: 5 * RATE]))
+
+
+def test_a_detected_language_is_published(graph, speech, tmp_path):
+    model = multilingual.make(tmp_path / 'many.bin', language_index=3)
+    _, robot = graph(model=str(model), language='auto')
+    silent = robot.ask(np.zeros(5 * RATE))
+    assert silent.language == ''
+    assert [robot.ask(speech[k : 8 * RATE], first=k).language for k in (0, RATE)] == ['es', 'es']
+    robot.wait(lambda: robot.statuses and robot.values()['language_locked'] == 'true', 'the lock')
+    assert robot.values()['language'] == 'es'
 
 
 def test_detection_is_asked_for_by_service(graph):

@@ -3,6 +3,7 @@
 import shutil
 import threading
 
+import multilingual
 import numpy as np
 import pytest
 import soundfile
@@ -197,6 +198,23 @@ def test_fallbacks_change_nothing_where_nothing_failed(engine, recording):
     path, _ = recording('demo')
     results = [engine.transcribe(heard(path), DecodeOptions(fallbacks=n)) for n in (0, 2)]
     assert text_of(results[0]) == text_of(results[1])
+
+
+def test_a_multilingual_model_detects_translates_and_takes_any_language(tmp_path, recording):
+    path, _ = recording('demo')
+    model = multilingual.make(tmp_path / 'many.bin', language_index=2)
+    with WhisperEngine(models.resolve(str(model))) as engine:
+        for options, language in (
+            (DecodeOptions(language='auto'), 'de'),
+            (DecodeOptions(language='fr'), 'fr'),
+            (DecodeOptions(language='de', translate=True), 'de'),
+        ):
+            engine.check(options)
+            result = engine.transcribe(heard(path), options)
+            assert result.language == language
+            assert 'reserve all judgments' in text_of(result)
+        probabilities = engine.detect_language(heard(path))
+        assert max(probabilities, key=probabilities.get) == 'de' and probabilities['de'] > 0.9
 
 
 @pytest.mark.parametrize(

@@ -118,10 +118,10 @@ def test_improbable_words_go_at_cut_edges_only():
         0,
         10000,
         (
-            token(' ell', 50, 200, 0.1),
-            token(' people', 5000, 5400, 0.1),
+            token(' ell', 50, 200, 0.05),
+            token(' people', 5000, 5400, 0.05),
             token(' and', 9300, 9500, 0.9),
-            token(' th', 9700, 9990, 0.1),
+            token(' th', 9700, 9990, 0.05),
         ),
     )
     assert run(segment) == ('people and', [(EDGE, 'th'), (EDGE, 'ell')])
@@ -135,13 +135,13 @@ def test_a_word_is_as_probable_as_its_worst_token():
     tokens = (
         token(' hello', 8000, 9000),
         token(' won', 9600, 9800),
-        token('der', 9800, 9990, 0.1),
+        token('der', 9800, 9990, 0.05),
     )
     assert run(EngineSegment(0, 10000, tokens))[0] == 'hello'
 
 
 def test_everything_may_go():
-    text, cuts = run(said('a b c', probability=0.1), speech_ms=[])
+    text, cuts = run(said('a b c', probability=0.05), speech_ms=[])
     assert (text, len(cuts)) == ('', 1)
     assert guard((), ALL, window_ms=0) == ((), [])
 

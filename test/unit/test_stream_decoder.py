@@ -3,6 +3,7 @@
 from dataclasses import replace
 import threading
 
+import multilingual
 import numpy as np
 import pytest
 import soundfile
@@ -131,22 +132,32 @@ def test_garbage_is_survived(engine, seed):
             assert 0 <= segment.start_ms <= segment.end_ms <= window(samples, 0, rate).duration_ms
 
 
-def test_language_is_detected_once_and_then_kept(engine, demo):
-    """The demo model knows one language; what is tested is that it is asked once."""
+@pytest.fixture(scope='module')
+def polyglot(tmp_path_factory):
+    path = multilingual.make(tmp_path_factory.mktemp('models') / 'many.bin', language_index=2)
+    with WhisperEngine(models.resolve(str(path))) as subject:
+        yield subject
+
+
+def test_language_is_detected_once_and_then_kept(polyglot, demo):
     asked = []
-    settings = replace(PLAIN, options=DecodeOptions(language='auto'))
-    decoder = StreamDecoder(engine, settings)
-    detect = engine.detect_language
-    engine.detect_language = lambda *args, **kw: asked.append(1) or detect(*args, **kw)
+    decoder = StreamDecoder(polyglot, replace(PLAIN, options=DecodeOptions(language='auto')))
+    detect = polyglot.detect_language
+    polyglot.detect_language = lambda *args, **kw: asked.append(1) or detect(*args, **kw)
+    assert decoder.language == ''
     try:
         results = [decoder.decode(w) for w in list(windows(demo[: 8 * RATE]))]
-        assert [r.language for r in results] == ['en'] * 8
-        assert decoder.is_language_locked and 1 <= len(asked) <= 3
+        assert [r.language for r in results] == ['de'] * 8
+        assert decoder.is_language_locked and 1 <= len(asked) <= 4
+        before = len(asked)
         decoder.detect_language_again()
-        decoder.decode(window(demo[8 * RATE : 16 * RATE], 8 * RATE))
-        assert decoder.is_language_locked and 2 <= len(asked) <= 4
+        assert decoder.decode(window(demo[8 * RATE : 16 * RATE], 8 * RATE)).language == 'de'
+        assert decoder.is_language_locked and len(asked) == before + 1
+        decoder.configure(replace(PLAIN, options=DecodeOptions(language='fr')))
+        assert decoder.decode(window(demo[9 * RATE : 17 * RATE], 9 * RATE)).language == 'fr'
+        assert len(asked) == before + 1
     finally:
-        del engine.detect_language
+        del polyglot.detect_language
 
 
 def test_context_is_what_was_said_as_far_as_it_fits(engine, demo):

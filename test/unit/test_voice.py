@@ -12,6 +12,7 @@ from transcript_manager.decoder.voice import (
 )
 
 RATE = 16000
+OFFSET = 10
 
 
 class Detector:
@@ -24,16 +25,16 @@ class Detector:
     def __call__(self, chunk):
         samples = np.frombuffer(chunk, np.int16)
         assert len(samples) == CHUNK_SAMPLES
-        self.chunks.append(int(samples[0]))
-        return samples[0] / 1000
+        self.chunks.append(int(samples[0]) - OFFSET)
+        return (samples[0] - OFFSET) / 1000
 
     def reset(self):
         self.resets += 1
 
 
 def ramp(first, count):
-    """Samples that tell which chunk of the stream they are from."""
-    return (np.arange(first, first + count) // CHUNK_SAMPLES).astype(np.int16)
+    """Samples that tell which chunk of the stream they are from, all of them audible."""
+    return (np.arange(first, first + count) // CHUNK_SAMPLES + OFFSET).astype(np.int16)
 
 
 def test_each_chunk_of_a_stream_is_judged_once():
@@ -84,6 +85,12 @@ def test_a_window_shorter_than_a_chunk_and_an_empty_one():
     voice = VoiceActivity(Detector())
     assert voice.judge(np.zeros(100, np.int16), 0, 0).tolist() == []
     assert voice.judge(np.zeros(0, np.int16), 0, 0).tolist() == []
+
+
+def test_a_muted_microphone_needs_no_model():
+    detector = Detector()
+    found = VoiceActivity(detector).judge(np.full(RATE, 3, np.int16), 0, 0)
+    assert not found.any() and detector.chunks == []
 
 
 PLAIN = VoiceSettings(threshold=0.5, min_speech_s=0.1, padding_s=0.0)

@@ -211,9 +211,9 @@ class WhisperEngine:
             raise DecodeAborted
         if len(samples) == 0:
             return EngineResult((), '' if options.language == AUTO else options.language)
-        parameters = self._parameters(options, len(audio), abort)
         started_s = time.perf_counter()
-        with collected_errors() as errors:
+        with collected_errors() as errors:  # it logs one for the language "auto"
+            parameters = self._parameters(options, len(audio), abort)
             status = self._api.whisper_full(self._context, parameters, audio, len(audio))
         self.busy_s += time.perf_counter() - started_s
         if abort.is_set():

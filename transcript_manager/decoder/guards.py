@@ -37,7 +37,7 @@ class GuardSettings:
 
     loops: bool = True
     silence: bool = True
-    edge_probability: float = 0.3
+    edge_probability: float = 0.1
     """A word below it at a cut edge of the window goes; 0: none."""
     edge_s: float = 0.5
     """How far from the edge that is [s]."""

@@ -11,6 +11,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+_NEWEST_SHARE = 0.25  # of the newest decode in the running mean
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -40,7 +42,7 @@ class StreamLoad:
     decoded_hop_s: float = 0.0
     """Between the ends of the last two windows that were decoded [s]."""
     decode_s: float = 0.0
-    """How long the last decode took [s]."""
+    """How long decodes take, those of silent windows among them; a running mean [s]."""
 
     @property
     def duty(self) -> float:
@@ -116,7 +118,8 @@ class Schedule:
         """
         job, self.running, self.obsolete = self.running, None, False
         load = self.loads[job.stream]
-        load.decode_s = decode_s
+        is_first = load.decoded + load.aborted == 0
+        load.decode_s += (1.0 if is_first else _NEWEST_SHARE) * (decode_s - load.decode_s)
         load.last_aborted = is_aborted
         if is_aborted:
             load.aborted += 1

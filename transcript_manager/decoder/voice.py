@@ -21,6 +21,7 @@ SAMPLE_RATE_HZ = 16000
 _HYSTERESIS = 0.15  # speech ends this far below the threshold at which it begins
 _MIN_SILENCE_S = 0.1  # shorter dips do not end speech
 _KEPT_S = 40.0  # more than a window
+_AUDIBLE_RMS = 5.0  # of 32768: a muted microphone needs no model to judge it
 _SAME_STREAM_NS = 200_000_000  # stamps of one stream agree on its start so far
 
 
@@ -73,7 +74,8 @@ class VoiceActivity:
         done = self._first_sample + len(self._probabilities) * CHUNK_SAMPLES
         while done + CHUNK_SAMPLES <= end_sample:
             chunk = samples[done - first_sample : done - first_sample + CHUNK_SAMPLES]
-            self._probabilities.append(self._detector(chunk.tobytes()))
+            is_audible = np.mean(np.square(chunk, dtype=np.float32)) >= _AUDIBLE_RMS**2
+            self._probabilities.append(self._detector(chunk.tobytes()) if is_audible else 0.0)
             done += CHUNK_SAMPLES
         self._forget(end_sample)
         first = max(0, (first_sample - self._first_sample) // CHUNK_SAMPLES)
