@@ -10,6 +10,7 @@ from pathlib import Path
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node, SetParameter
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchContext, LaunchDescription
@@ -83,7 +84,10 @@ def _nodes(context: LaunchContext) -> list[Node]:
         raise RuntimeError(f'params_file: there is no file {params_file}')
     nodes = []
     for executable, names in PARAMETER_ARGUMENTS.items():
-        given = {name: value(name) for name in names if value(name)}
+        # As texts: launch would read "names: ..." as a mapping and a device index as a number.
+        given = {
+            name: ParameterValue(value(name), value_type=str) for name in names if value(name)
+        }
         nodes.append(
             Node(
                 package='transcript_manager',

@@ -145,10 +145,10 @@ class WhisperNode(WorkerNode):
                 self._arrived.wait_for(
                     lambda: self._schedule.has_waiting or self.stopping.is_set()
                 )
-                if self.stopping.is_set():
+                self._abort.clear()
+                if self.stopping.is_set():  # asked after clearing: stop() sets them in this order
                     return
                 job = self._schedule.take()
-                self._abort.clear()
             stream, message = job.window
             started_s, busy_s = time.perf_counter(), self._engine.busy_s
             result = self._decode(stream, message)
