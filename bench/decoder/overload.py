@@ -27,7 +27,8 @@ stream is left out of the lags.
 
 def largest(answers: list[Answer]) -> str:
     """Format the largest lag."""
-    return f'{max((a.lag_s for a in answers if not a.is_aborted), default=float("nan")):.2f}'
+    lags_s = [a.lag_s for a in answers if not a.is_aborted]
+    return f'{max(lags_s):.2f}' if lags_s else '-'
 
 
 def section(models: list[ModelInfo], folder: Path) -> str:

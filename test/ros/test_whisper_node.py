@@ -209,7 +209,7 @@ def test_the_prompt_topic_wins_over_the_parameter_and_a_long_one_is_refused(grap
     whisper.set_parameters([Parameter('prompt', value='About cats.')])
     assert prompt() == 'names: Ljubljana, Željko'
     say('word ' * 400)
-    wait_for(lambda: 'takes at most 223' in stream.complaint)
+    wait_for(lambda: 'takes at most 223' in stream.prompt_complaint)
     assert prompt() == 'names: Ljubljana, Željko'
     say('')
     wait_for(lambda: prompt() == 'About cats.')
@@ -252,6 +252,9 @@ def test_a_flood_on_one_stream_starves_no_other(graph, speech):
         thread.join()
     assert 1 <= len(robot.tokens['flood']) <= 10
     assert whisper.skipped_windows > 5
+    robot.wait(
+        lambda: 'windows skipped' in robot.statuses.get('whisper: flood').message, 'a warning'
+    )
 
 
 def test_what_is_wrong_with_a_window_is_said_and_the_node_lives_on(graph, speech):
@@ -361,7 +364,12 @@ def test_detection_is_asked_for_by_service(graph):
 @pytest.mark.parametrize(
     ('parameters', 'says'),
     [
-        ({'namespaces': ['a', '/a/']}, "has 'a' twice"),
+        (
+            {'namespaces': ['a', '/a/']},
+            "'a' and '/a/', which are the same: both read",
+        ),
+        ({'namespaces': ['', '/']}, 'which are the same'),
+        ({'namespaces': ['my robot']}, "namespaces has 'my robot'"),
         ({'timestamps': 'words'}, "timestamps is 'words', must be one of"),
         ({'language': 'de'}, 'knows English only'),
         ({'prompt': 'word ' * 400}, 'takes at most 223'),

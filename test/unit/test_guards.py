@@ -83,8 +83,9 @@ def test_what_is_repeated_at_the_pace_of_speech_stays(text):
     assert run(said(text)) == (text, [])
 
 
-def test_a_loop_at_the_pace_of_speech_that_fills_the_window():
-    assert run(said('thank you ' * 20))[0] == 'thank you'
+def test_a_loop_at_the_pace_of_speech_could_be_speech_and_keeps_nine_copies():
+    assert run(said('thank you ' * 9))[0] == ('thank you ' * 9).strip()
+    assert run(said('thank you ' * 20))[0] == ('thank you ' * 9).strip()
 
 
 def test_a_loop_over_segments_and_without_times():
@@ -106,6 +107,19 @@ def test_text_over_silence_is_cut_and_text_at_its_border_is_not():
     assert text == 'hello there'
     assert cuts == [(SILENCE, 'thanks for watching')]
     assert run(segment)[0] == 'hello there thanks for watching'  # nobody knows of silence
+
+
+def test_words_of_no_length_at_the_border_of_speech_stay():
+    segment = EngineSegment(0, 5000, (token(' a', 0, 0), token(' b', 5000, 5000)))
+    assert run(segment, speech_ms=[(0, 5000)])[0] == 'a b'
+
+
+def test_the_cut_edge_of_a_window_that_was_not_heard_from_its_start():
+    segment = EngineSegment(
+        5000, 9000, (token(' ell', 5010, 5200, 0.02), token(' so', 6000, 6400))
+    )
+    assert run(segment)[0] == 'ell so'
+    assert run(segment, start_ms=5000)[0] == 'so'
 
 
 def test_without_times_nothing_is_over_silence():

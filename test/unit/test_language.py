@@ -37,10 +37,20 @@ def test_a_word_or_two_give_a_guess_that_is_not_kept():
     assert lock.language == 'en' and lock.is_locked
 
 
+def test_silence_gives_no_clear_vote_and_is_not_asked_for_ever():
+    lock = LanguageLock('auto')
+    for _ in range(9):
+        assert lock.wants(10.0)
+        lock.hear({'nn': 0.4, 'en': 0.3}, 10.0)
+        assert not lock.is_locked
+    lock.hear({'nn': 0.4, 'en': 0.3}, 10.0)
+    assert lock.is_locked
+
+
 def test_detection_starts_again_on_request():
     lock = LanguageLock('auto')
     lock.hear({'en': 0.99}, 5.0)
     lock.detect_again()
-    assert lock.language == '' and lock.wants(5.0)
+    assert lock.wants(5.0) and lock.language == ''
     lock.hear({'fr': 0.99}, 5.0)
     assert lock.language == 'fr'

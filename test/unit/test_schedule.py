@@ -85,6 +85,20 @@ def test_the_newest_window_wins():
     assert schedule.loads['a'].skipped == 1
 
 
+def test_the_end_of_a_recording_is_not_lost_to_the_beginning_of_the_next():
+    schedule = Schedule()
+    schedule.offer(Job('a', 'running', 0.0, 10.0, epoch=1))
+    schedule.take()
+    schedule.offer(Job('a', 'end', 1.0, 11.0, epoch=1, is_last=True))
+    assert not schedule.offer(Job('a', 'new', 500.0, 501.0, epoch=2))
+    assert schedule.offer(Job('a', 'newer', 500.0, 502.0, epoch=2))
+    assert not schedule.obsolete
+    schedule.finish(1.0)
+    assert schedule.take().window == 'end'
+    assert schedule.take().window == 'newer'
+    assert schedule.take() is None and schedule.loads['a'].skipped == 1
+
+
 def test_a_decode_is_obsolete_when_its_window_is_gone():
     schedule = Schedule()
     schedule.offer(job('a', 10.0))

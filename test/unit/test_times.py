@@ -50,6 +50,21 @@ def test_a_word_before_a_pause_ends_with_its_sound():
     assert spans == [[(190, 500)]]
 
 
+def test_a_word_before_a_pause_stays_there_whatever_follows_it():
+    # The quotation mark has the space, and the word behind it none.
+    words = raw((' said', 1000), (' "', 1100), ('Hello', 2700))
+    spans = dtw_spans([words], sound(10, (0.5, 1.0), (2.5, 3.0)))[0]
+    assert spans[0] == (490, 1000)
+    assert spans[2] == (2490, 2700)
+
+
+def test_scripts_without_spaces_keep_their_order_over_a_pause():
+    words = raw(('我', 500), ('们', 800), ('去', 1200), ('家', 5300))
+    spans = dtw_spans([words], sound(10, (0.2, 1.2), (5.0, 5.4)))[0]
+    assert spans[:3] == [(190, 500), (500, 800), (800, 1200)]
+    assert spans[3] == (4990, 5300)
+
+
 def test_a_dip_inside_a_word_is_no_pause():
     spans = dtw_spans([raw((' one', 300), (' stop', 700))], sound(10, (0, 0.4), (0.48, 0.7)))
     assert spans[0][1] == (300, 700)

@@ -26,7 +26,7 @@ from transcript_manager.decoder.tokens import (
     to_segment,
     UNKNOWN_MS,
 )
-from transcript_manager.decoder.whisper_api import collected_errors, load_api
+from transcript_manager.decoder.whisper_api import collected_errors, collected_log, load_api
 from transcript_manager.errors import ModelError, ParameterError
 
 MAX_THREADS = 64
@@ -39,6 +39,9 @@ _FRAMES_PER_S = 50  # positions of the encoder's output
 _AUDIO_CTX_MARGIN = 128  # with less beyond the audio official models repeat themselves
 _DTW_COPIES = 4  # of the attention weights that whisper.cpp holds at a time
 _MAX_FRAMES = 1500
+_VOCAB_BEFORE_LANGUAGES = 51766  # of a multilingual model; each language adds a token
+_ENDED = threading.Event()
+_ENDED.set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +114,8 @@ class WhisperEngine:
         self.flash_attention = flash_attention and timestamps != 'dtw'  # not both
         self.busy_s = 0.0
         """Time spent in whisper.cpp, all decodes together [s]."""
+        self.uses_gpu = False
+        """Whether whisper.cpp found a GPU to use."""
         self._api = load_api()
         self._context = self._load(use_gpu, gpu_device, openvino_device)
 
@@ -170,9 +175,16 @@ class WhisperEngine:
             )
 
     def languages(self) -> set[str]:
-        """Return the codes of all languages that whisper.cpp knows."""
-        last = self._api.whisper_lang_max_id()
-        return {self._api.whisper_lang_str(k) for k in range(last + 1)}
+        """Return the codes of the languages that the model can be told."""
+        return {self._api.whisper_lang_str(k) for k in range(self._language_count)}
+
+    @property
+    def _language_count(self) -> int:
+        """How many languages the model has tokens for; whisper.cpp knows one more than most."""
+        known = self._api.whisper_lang_max_id() + 1
+        if not self.model.header.is_multilingual:
+            return known
+        return min(known, self.model.header.n_vocab - _VOCAB_BEFORE_LANGUAGES)
 
     def count_tokens(self, text: str) -> int:
         """Return how many tokens a text is."""
@@ -237,15 +249,17 @@ class WhisperEngine:
         probabilities = np.zeros(self._api.whisper_lang_max_id() + 1, dtype=np.float32)
         started_s = time.perf_counter()
         with collected_errors() as errors:
-            status = self._api.whisper_pcm_to_mel(self._context, audio, len(audio), threads)
-            if status == 0:
-                status = self._api.whisper_lang_auto_detect(
-                    self._context, 0, threads, probabilities
-                )
+            # The encoder's context is that of the decode before, maybe of a shorter window: a
+            # decode that is ended before the encoder sets it, and computes the spectrogram.
+            parameters = self._parameters(DecodeOptions(threads=threads), len(audio), _ENDED)
+            self._api.whisper_full(self._context, parameters, audio, len(audio))
+            status = self._api.whisper_lang_auto_detect(self._context, 0, threads, probabilities)
         self.busy_s += time.perf_counter() - started_s
         if status < 0:
             reason = f': {errors[-1]}' if errors else ''
             raise DecodeFailed(f'whisper.cpp could not detect the language{reason}')
+        probabilities = probabilities[: self._language_count]
+        probabilities /= max(float(probabilities.sum()), 1e-9)
         return {self._api.whisper_lang_str(k): float(p) for k, p in enumerate(probabilities)}
 
     def close(self) -> None:
@@ -274,10 +288,16 @@ class WhisperEngine:
             settings.dtw_aheads_preset = getattr(presets, model.dtw.preset)
             settings.dtw_n_top = model.dtw.n_top
             settings.dtw_mem_size = self._dtw_bytes()
-        with collected_errors() as errors:
+        with collected_log() as lines:
             context = api.whisper_init_from_file_with_params(str(model.path), settings)
-        if errors:  # a failed load returns a context all the same, and using it would crash
+        # A failed load returns a context all the same, and using it would crash. A back end that
+        # finds no device logs an error, too, and is no reason to fail.
+        errors = [text for is_error, text in lines if is_error and text.startswith('whisper_')]
+        if errors:
             raise ModelError(f'{model.path}: whisper.cpp cannot load it: {errors[-1]}')
+        self.uses_gpu = any(
+            'whisper_backend_init_gpu: using' in text and 'no GPU' not in text for _, text in lines
+        )
         if openvino_device:
             with collected_errors() as errors:
                 status = api.whisper_ctx_init_openvino_encoder(

@@ -26,8 +26,8 @@ _MIN_REPEATS = 3
 _MIN_LOOP_WORDS = 6
 _MIN_PHRASE_WORDS = 3
 """Of a phrase this long, a second copy is enough to look at."""
-_MAX_REPEATS = 10
-"""As often within one window is a loop at any speed."""
+_MAX_REPEATS = 9
+"""More copies than this within one window are cut at any pace."""
 _MAX_UNIT_WORDS = 40
 
 
@@ -102,6 +102,7 @@ def guard(
     settings: GuardSettings,
     *,
     window_ms: int,
+    start_ms: int = 0,
     speech_ms: Sequence[tuple[int, int]] | None = None,
     is_start_cut: bool = True,
     is_end_cut: bool = True,
@@ -110,6 +111,7 @@ def guard(
     Return the segments without what nobody can have said, and what was cut.
 
     :param window_ms: length of the window [ms]
+    :param start_ms: from where on it was listened to [ms]
     :param speech_ms: where the gate heard speech, padded [ms]; None: nobody knows
     :param is_start_cut: whether audio before the window's start is missing from it
     :param is_end_cut: the same for its end
@@ -125,7 +127,7 @@ def guard(
         if is_end_cut:
             words = _cut_edge(words, settings.edge_probability, cuts, after_ms=window_ms - edge_ms)
         if is_start_cut:
-            words = _cut_edge(words, settings.edge_probability, cuts, before_ms=edge_ms)
+            words = _cut_edge(words, settings.edge_probability, cuts, before_ms=start_ms + edge_ms)
     if not cuts:
         return tuple(segments), cuts
     return _rebuilt(words, segments), cuts
@@ -199,7 +201,7 @@ def _possible_repeats(run: list[_Word], length: int, segments: Sequence[EngineSe
         if is_loop and sum(unit) * 2 > length:
             return left
         left += 1
-    return 1 if repeats >= _MAX_REPEATS else repeats
+    return min(repeats, _MAX_REPEATS)
 
 
 def _duration_ms(word: _Word, segments: Sequence[EngineSegment]) -> float:
@@ -218,7 +220,7 @@ def _cut_silence(
     for word in words:
         is_timed = word.start_ms >= 0 and word.end_ms >= 0
         heard = not is_timed or any(
-            word.start_ms < end_ms and word.end_ms > start_ms for start_ms, end_ms in speech_ms
+            word.start_ms <= end_ms and word.end_ms >= start_ms for start_ms, end_ms in speech_ms
         )
         (kept if heard else gone).append(word)
     if gone:

@@ -23,6 +23,10 @@ class Job:
     start_s: float
     """Of the window, on the stream's own time [s]."""
     end_s: float
+    epoch: Hashable = 0
+    """Windows of one epoch are of one recording; another one has nothing to do with it."""
+    is_last: bool = False
+    """Whether the recording ends with it."""
 
 
 @dataclass(slots=True)
@@ -46,7 +50,7 @@ class StreamLoad:
 
     @property
     def duty(self) -> float:
-        """Decode time per hop; above 1 windows are skipped."""
+        """Decode time per hop."""
         return self.decode_s / self.hop_s if self.hop_s > 0 else 0.0
 
 
@@ -54,14 +58,15 @@ class Schedule:
     """
     Newest window wins, least recently served stream first.
 
-    A stream holds one waiting window, so memory and lag are bounded: what is decoded is never
-    older than one decode of each other stream. A decode whose window lies wholly before the newest
-    one is worthless (nothing could be aligned with it), and :attr:`obsolete` says so.
+    A stream holds one waiting window (and the last one of the recording before, whose end must not
+    be lost), so memory and lag are bounded: what is decoded is never older than one decode of each
+    other stream. A decode whose window lies wholly before the newest one of the same recording is
+    worthless (nothing could be aligned with it), and :attr:`obsolete` says so.
     """
 
     def __init__(self) -> None:
         self.loads: dict[Hashable, StreamLoad] = {}
-        self._waiting: dict[Hashable, Job] = {}
+        self._waiting: dict[Hashable, list[Job]] = {}
         self._served: dict[Hashable, int] = {}
         self._turn = 0
         self._newest_end_s: dict[Hashable, float] = {}
@@ -75,6 +80,11 @@ class Schedule:
         """Whether a window waits."""
         return bool(self._waiting)
 
+    @property
+    def duty(self) -> float:
+        """Decode time per hop of all streams together; above 1 windows are skipped."""
+        return sum(load.duty for load in self.loads.values())
+
     def offer(self, job: Job) -> bool:
         """
         Put a window in its stream's place.
@@ -87,17 +97,19 @@ class Schedule:
         if previous_end_s is not None and job.end_s > previous_end_s:
             load.hop_s = job.end_s - previous_end_s
         self._newest_end_s[job.stream] = job.end_s
-        replaced = job.stream in self._waiting
-        load.skipped += replaced
-        self._waiting[job.stream] = job
+        waiting = self._waiting.setdefault(job.stream, [])
+        ended = [w for w in waiting if w.is_last and w.epoch != job.epoch][-1:]
+        skipped = len(waiting) - len(ended)
+        load.skipped += skipped
+        self._waiting[job.stream] = [*ended, job]
         running = self.running
         if (
             running is not None
-            and running.stream == job.stream
+            and (running.stream, running.epoch) == (job.stream, job.epoch)
             and job.start_s >= running.end_s > running.start_s
         ):
             self.obsolete = True
-        return replaced
+        return skipped > 0
 
     def take(self) -> Job | None:
         """Return the window to decode now, and note that it is being decoded."""
@@ -106,7 +118,9 @@ class Schedule:
         stream = min(self._waiting, key=lambda s: self._served.get(s, -1))
         self._turn += 1
         self._served[stream] = self._turn
-        self.running = self._waiting.pop(stream)
+        self.running = self._waiting[stream].pop(0)
+        if not self._waiting[stream]:
+            del self._waiting[stream]
         self.obsolete = False
         return self.running
 

@@ -169,6 +169,7 @@ class StreamDecoder:
             heard.segments,
             settings.guards,
             window_ms=window.duration_ms,
+            start_ms=heard.skipped_ms,
             speech_ms=heard.speech_ms,
             is_start_cut=window.first_sample > 0 or heard.skipped_ms > 0,
             is_end_cut=not window.end_of_stream,

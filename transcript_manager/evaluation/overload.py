@@ -61,21 +61,21 @@ def simulate(
     transcript = Transcript(settings or MergeSettings())
     answers: list[Answer] = []
     texts: list[str] = []
-    running: tuple[StreamWindow, StreamResult, float] | None = None
+    running: tuple[StreamWindow, StreamResult, float, float] | None = None
 
     def begin(now_s: float) -> None:
         nonlocal running
         job = schedule.take()
         if job is not None:
             result = decode(job.window)
-            running = (job.window, result, now_s + decode_s(result))
+            running = (job.window, result, now_s + decode_s(result), now_s)
 
     def end(at_s: float, *, is_aborted: bool) -> None:
         nonlocal running
-        window, result, done_s = running
+        window, result, _, began_s = running
         end_s = (window.first_sample + len(window.samples)) / window.sample_rate_hz
         running = None
-        schedule.finish(done_s - at_s if is_aborted else decode_s(result), is_aborted=is_aborted)
+        schedule.finish(at_s - began_s, is_aborted=is_aborted)
         answers.append(Answer(end_s, at_s, is_aborted))
         merged = transcript.merge(as_decode(window, None if is_aborted else result))
         texts.append(merged.stable_text)

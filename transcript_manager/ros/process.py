@@ -98,6 +98,7 @@ class Process:
         self.failure: Exception | None = None
         self.interrupted = False
         self._args = list(args or ())
+        self._is_constructing = False
         self._nodes: list[Node] = []
         self._previous_handlers: dict[int, object] = {}
 
@@ -116,10 +117,16 @@ class Process:
     def _on_signal(self, number: int, _frame: object) -> None:
         self.interrupted = True
         self.finished.set()
+        if self._is_constructing:  # fetching or loading a model: nobody waits for `finished` yet
+            raise KeyboardInterrupt
 
     def add(self, factory: Callable[[], Node]) -> Node:
         """Create a node here; its failure ends the process."""
-        node = factory()
+        self._is_constructing = True
+        try:
+            node = factory()
+        finally:
+            self._is_constructing = False
         self._nodes.append(node)
         self._executor.add_node(node)
         if isinstance(node, WorkerNode):
@@ -192,6 +199,8 @@ def _run_node(name: str, factory: Callable[[], Node], args: Sequence[str] | None
             except TranscriptManagerError as error:
                 get_logger(name).fatal(str(error))
                 return EXIT_USAGE
+    except KeyboardInterrupt:  # by a signal, before there was a node to stop
+        return EXIT_OK
     except TranscriptManagerError as error:
         print(f'{name}: {error}', file=sys.stderr)
         return EXIT_USAGE

@@ -18,12 +18,14 @@ and once
 
 from __future__ import annotations
 
+from dataclasses import replace
 import os
 from pathlib import Path
 import threading
 import time
 from typing import Any
 
+from rclpy.validate_full_topic_name import validate_full_topic_name
 from std_srvs.srv import Trigger
 
 from transcript_manager import msg
@@ -40,13 +42,12 @@ from transcript_manager.decoder.guards import GuardSettings
 from transcript_manager.decoder.schedule import Job, Schedule
 from transcript_manager.decoder.stream import StreamResult, StreamSettings
 from transcript_manager.decoder.voice import VoiceSettings
-from transcript_manager.decoder.whisper_api import has_gpu
 from transcript_manager.errors import ParameterError
 from transcript_manager.ros import parameters
 from transcript_manager.ros.conversions import window_ms
 from transcript_manager.ros.diagnostics import DiagnosticsPublisher, Health
 from transcript_manager.ros.process import run_node, WorkerNode
-from transcript_manager.ros.whisper_stream import WARN_EVERY_S, WhisperStream
+from transcript_manager.ros.whisper_stream import topic_in, WARN_EVERY_S, WhisperStream
 from transcript_manager.streams.messages import NS_PER_S, to_ns
 
 
@@ -56,7 +57,7 @@ class WhisperNode(WorkerNode):
     def __init__(self, **options) -> None:
         super().__init__('whisper', **options)
         values = parameters.declare(self, parameters.WHISPER)
-        namespaces = _checked_namespaces(values['namespaces'])
+        namespaces = self._checked_namespaces(values['namespaces'])
         model = models.resolve(values['model'], progress=self._log_progress())
         self._model_file = _FileWatch(model.path)
         self._engine = WhisperEngine(
@@ -72,6 +73,7 @@ class WhisperNode(WorkerNode):
         self._arrived = threading.Condition()
         self._abort = threading.Event()
         self._model_complaint = ''
+        self._skipped_before: dict[str, int] = {}
         settings = _settings(values)
         self._engine.check(settings.options)
         self._engine.warm_up(settings.options)
@@ -112,8 +114,38 @@ class WhisperNode(WorkerNode):
         with self._arrived:
             self._arrived.notify()
         super().stop()
+
+    def destroy_node(self) -> None:
+        """Free the model, now that no callback can ask it for anything."""
         if not self.is_working:
             self._engine.close()
+        super().destroy_node()
+
+    def _checked_namespaces(self, namespaces: list[str]) -> list[str]:
+        """
+        Return the namespaces to serve.
+
+        :raises ParameterError: if there is none, one is no namespace or two are the same
+        """
+        if not namespaces:
+            raise ParameterError("parameter namespaces is empty, must name at least one, or ['']")
+        topics: dict[str, str] = {}
+        for namespace in namespaces:
+            try:
+                topic = self.resolve_topic_name(topic_in(namespace, 'audio_window'))
+                validate_full_topic_name(topic)
+            except Exception as error:  # rclpy's own types differ by distribution
+                reason = ' '.join(str(error).split())
+                raise ParameterError(
+                    f'parameter namespaces has {namespace!r}: {reason}'
+                ) from error
+            if topic in topics:
+                raise ParameterError(
+                    f'parameter namespaces has {topics[topic]!r} and {namespace!r}, which are the '
+                    f'same: both read {topic}'
+                )
+            topics[topic] = namespace
+        return list(namespaces)
 
     # -- windows -------------------------------------------------------------------------------
 
@@ -121,7 +153,14 @@ class WhisperNode(WorkerNode):
         if not stream.check(message):
             return
         start_s = to_ns(message.header.stamp) / NS_PER_S
-        job = Job(stream.name, (stream, message), start_s, start_s + window_ms(message) / 1000)
+        job = Job(
+            stream.name,
+            (stream, message),
+            start_s,
+            start_s + window_ms(message) / 1000,
+            stream.epoch,
+            message.end_of_stream,
+        )
         with self._arrived:
             is_late = self._schedule.offer(job)
             if self._schedule.obsolete:
@@ -131,12 +170,19 @@ class WhisperNode(WorkerNode):
             self._warn_of_load(stream)
 
     def _warn_of_load(self, stream: WhisperStream) -> None:
-        load = self._schedule.loads[stream.name]
-        self.get_logger().warning(
+        with self._arrived:
+            load = replace(self._schedule.loads[stream.name])
+            duty = self._schedule.duty
+        if load.decoded_hop_s == 0:
+            return  # nothing can be said yet about how fast it is
+        others = len(self._streams) - 1
+        busy = f' and {others} other streams' if others else ''
+        stream.warn(
+            'load',
             f'decoding is slower than the hop: a window takes {load.decode_s:.2f} s and comes '
-            f'every {load.hop_s:.2f} s, so that every {load.decoded_hop_s:.2f} s one is decoded; '
-            f'{load.skipped} skipped so far; a smaller model or more threads help',
-            throttle_duration_sec=WARN_EVERY_S,
+            f'every {load.hop_s:.2f} s{busy} (duty {duty:.1f}), so that every '
+            f'{load.decoded_hop_s:.2f} s one is decoded; {load.skipped} skipped so far; a smaller '
+            'model or more threads help',
         )
 
     def _work(self) -> None:
@@ -215,8 +261,11 @@ class WhisperNode(WorkerNode):
         )
         if values['flash_attention'] and not engine.flash_attention:
             log.info('flash attention is off: whisper.cpp cannot have it together with DTW')
-        if values['use_gpu'] and not has_gpu():
-            log.warning('use_gpu: this build of whisper.cpp has no GPU back end; using the CPU')
+        if values['use_gpu'] and not engine.uses_gpu:
+            log.warning(
+                f'use_gpu: whisper.cpp found no GPU {values["gpu_device"]}, or was built without '
+                'GPU support (see docs/decoder.md); decoding on the CPU'
+            )
 
     # -- diagnostics ---------------------------------------------------------------------------
 
@@ -235,6 +284,7 @@ class WhisperNode(WorkerNode):
             values: dict[str, object] = {
                 'model': self._engine.model.name,
                 'active': self._is_active,
+                'gpu': self._engine.uses_gpu,
                 'language': stream.decoder.language,
                 'language_locked': stream.decoder.is_language_locked,
             }
@@ -242,6 +292,7 @@ class WhisperNode(WorkerNode):
                 values |= {
                     'lag_s': stream.lag_s,
                     'duty': load.duty,
+                    'duty_of_all_streams': self._schedule.duty,
                     'decode_s': load.decode_s,
                     'hop_s': load.hop_s,
                     'decoded_hop_s': load.decoded_hop_s,
@@ -265,12 +316,16 @@ class WhisperNode(WorkerNode):
             values[f'guard_{guard}_words'] = counts.guards.words[guard]
             values[f'guard_{guard}_last'] = counts.guards.last[guard][:200]
         health = Health(stream.name, values)
-        if load is not None and load.duty > 1:
-            health.note('warn', f'decoding takes {load.duty:.1f} times the hop')
+        if load is not None:
+            skipped = load.skipped - self._skipped_before.get(stream.name, 0)
+            self._skipped_before[stream.name] = load.skipped
+            if skipped:
+                health.note('warn', f'{skipped} windows skipped since the last report')
         if load is not None and load.last_aborted:
             health.note('error', 'decodes take longer than a window; take a smaller model')
-        if stream.complaint:
-            health.note('warn', stream.complaint)
+        for complaint in (stream.complaint, stream.prompt_complaint):
+            if complaint:
+                health.note('warn', complaint)
         if self._model_complaint:
             health.note('warn', self._model_complaint)
         return health
@@ -333,21 +388,6 @@ def _settings(values: dict[str, Any]) -> StreamSettings:
         ),
         rolling_context=values['rolling_context'],
     )
-
-
-def _checked_namespaces(namespaces: list[str]) -> list[str]:
-    """
-    Return the namespaces to serve.
-
-    :raises ParameterError: if there is none or one twice
-    """
-    if not namespaces:
-        raise ParameterError("parameter namespaces is empty, must name at least one, or ['']")
-    same = [name.strip('/') for name in namespaces]
-    twice = sorted({name for name in same if same.count(name) > 1})
-    if twice:
-        raise ParameterError(f'parameter namespaces has {twice[0]!r} twice')
-    return list(namespaces)
 
 
 def main() -> int:

@@ -57,7 +57,8 @@ class WhisperStream:
         on_window: Callable[[WhisperStream, msg.AudioWindow], None],
     ) -> None:
         self._node = node
-        self.name = namespace.strip('/') or node.get_namespace().strip('/')
+        self.name = node.resolve_topic_name(topic_in(namespace, 'audio_window')).rpartition('/')[0]
+        self.name = self.name.strip('/')
         self.decoder = StreamDecoder(engine, settings)
         self.failed = 0
         """Windows that whisper.cpp could not decode."""
@@ -65,6 +66,10 @@ class WhisperStream:
         """Windows that could not be used at all."""
         self.complaint = ''
         """What is wrong with the newest window; '' if nothing is."""
+        self.prompt_complaint = ''
+        """Why the last prompt from the topic was refused; '' if it was not."""
+        self.epoch = 0
+        """Goes up when a window is of another recording than the one before."""
         self.lag_s = 0.0
         """From the end of the last window's audio to its tokens, by the node's clock [s]."""
         self._model = engine.model.name
@@ -75,19 +80,21 @@ class WhisperStream:
         self._changes = threading.Lock()
         self._warned_s: dict[str, float] = {}
 
-        prefix = namespace.rstrip('/') + '/' if namespace.rstrip('/') else ''
-        self._publisher = node.create_publisher(msg.WhisperTokens, f'{prefix}tokens', qos.TOKENS)
-        node.create_subscription(String, f'{prefix}prompt', self._on_prompt, qos.PROMPT)
+        def topic(name: str) -> str:
+            return topic_in(namespace, name)
+
+        self._publisher = node.create_publisher(msg.WhisperTokens, topic('tokens'), qos.TOKENS)
+        node.create_subscription(String, topic('prompt'), self._on_prompt, qos.PROMPT)
         node.create_subscription(
             msg.TranscriptSegment,
-            f'{prefix}transcript/frozen',
+            topic('transcript/frozen'),
             self._on_frozen,
             qos.TRANSCRIPT_FROZEN,
         )
         # Last of all: whoever waits for a subscriber may count on a loaded model.
         node.create_subscription(
             msg.AudioWindow,
-            f'{prefix}audio_window',
+            topic('audio_window'),
             lambda message: on_window(self, message),
             qos.AUDIO_WINDOW,
         )
@@ -113,14 +120,14 @@ class WhisperStream:
         low, high = SAMPLE_RATES_HZ
         if not low <= message.sample_rate <= high:
             self.refused += 1
-            self._warn(
+            self._complain(
                 'rate',
                 f'an audio window has sample_rate {message.sample_rate}, must be '
                 f'{low}..{high} Hz; it is ignored',
             )
             return False
         if not message.samples and not message.end_of_stream:
-            self._warn('empty', 'an audio window has no samples; nothing is heard in it')
+            self._complain('empty', 'an audio window has no samples; nothing is heard in it')
         self._check_stamp(message)
         return True
 
@@ -130,16 +137,19 @@ class WhisperStream:
         if self._stream_start_ns is not None and message.first_sample > 0:
             jump_s = (start_ns - self._stream_start_ns) / NS_PER_S
             if abs(jump_s) > _JUMP_S:
-                self._warn(
+                self._complain(
                     'jump',
                     f'header.stamp has jumped by {jump_s:+.1f} s against first_sample; it is '
                     'taken for a new stream',
                 )
+                self.epoch += 1
+        elif message.first_sample == 0 and start_ns != self._stream_start_ns:
+            self.epoch += 1
         self._stream_start_ns = start_ns
         off_s = (stamp_ns - self._node.get_clock().now().nanoseconds) / NS_PER_S
         if abs(off_s) > _FAR_S:
             where = 'future' if off_s > 0 else 'past'
-            self._warn(
+            self._complain(
                 'far',
                 f'header.stamp is {abs(off_s):.0f} s in the {where} of this clock; set '
                 'use_sim_time for a replay, or bring the clocks together',
@@ -161,7 +171,7 @@ class WhisperStream:
         result = self.decoder.decode(window, abort=abort)
         if result.skipped_ms:
             model = self.decoder.engine.model
-            self._warn(
+            self._complain(
                 'long',
                 f'the window is {window.duration_ms / 1000:.2f} s long, model {model.name} takes '
                 f"{model.max_window_s:g} s: only its end is decoded; set audio_ring's window_s",
@@ -214,8 +224,10 @@ class WhisperStream:
             try:
                 self.decoder.engine.check(options)
             except ParameterError as error:
-                self._warn('prompt', f'topic prompt: {error}; the prompt before it stays')
+                self.prompt_complaint = f'topic prompt: {error}; the prompt before it stays'
+                self.warn('prompt', self.prompt_complaint)
                 return
+        self.prompt_complaint = ''
         self._prompt = prompt
         self._apply()
 
@@ -237,12 +249,21 @@ class WhisperStream:
         samples_ns = message.first_sample * NS_PER_S // message.sample_rate
         return to_ns(message.header.stamp) - samples_ns
 
-    def _warn(self, kind: str, text: str, every_s: float = WARN_EVERY_S) -> None:
+    def _complain(self, kind: str, text: str, every_s: float = WARN_EVERY_S) -> None:
         self.complaint = text
+        self.warn(kind, text, every_s)
+
+    def warn(self, kind: str, text: str, every_s: float = WARN_EVERY_S) -> None:
+        """Log a warning, of each kind one in a while."""
         now_s = time.monotonic()
         if now_s - self._warned_s.get(kind, float('-inf')) >= every_s:
             self._warned_s[kind] = now_s
             self._node.get_logger().warning(f'{self.name}: {text}' if self.name else text)
+
+
+def topic_in(namespace: str, name: str) -> str:
+    """Return a topic's name in a namespace, relative or absolute; '' is the node's own."""
+    return f'{namespace.rstrip("/")}/{name}' if namespace else name
 
 
 def replace_stamp(header, stamp_ns: int):
