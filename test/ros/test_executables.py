@@ -1,6 +1,9 @@
 """The three executables, each a process of its own, heard by a fourth."""
 
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import signal
+import threading
+import time
 
 import pytest
 
@@ -101,3 +104,40 @@ def test_a_namespace_keeps_robots_apart(start_node, following, recording, wait_u
         start_node(executable, namespace='/robot1', **parameters)
     wait_until(lambda: len(ours.snapshot().appended_text) > 20, 'text of robot1')
     assert other.snapshot().revision == 0
+
+
+class Trickle(BaseHTTPRequestHandler):
+    """A server that never gets done."""
+
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        try:
+            while True:
+                self.wfile.write(bytes(1 << 18))
+                time.sleep(0.1)
+        except OSError:
+            return  # the other side is gone
+
+    def log_message(self, *_args):
+        pass
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_fetch_and_leaves_nothing(start_node, tmp_path, number):
+    server = ThreadingHTTPServer(('127.0.0.1', 0), Trickle)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    env = {
+        'TRANSCRIPT_MANAGER_CACHE': str(tmp_path),
+        'TRANSCRIPT_MANAGER_MODELS_URL': f'http://127.0.0.1:{server.server_port}/',
+    }
+    try:
+        whisper = start_node('whisper', model='tiny.en', env=env)
+        whisper.wait_for('fetching the model')
+        assert whisper.stop(number) == 0
+        assert 'Traceback' not in whisper.output
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -5,6 +5,7 @@ import hashlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import json
 import multiprocessing
+import os
 import socket
 import threading
 
@@ -232,6 +233,16 @@ def test_a_bad_download_leaves_nothing(status, body, says, cache, server):
     assert f'{server.url}/ggml-tiny.en.bin' in str(caught.value)
     assert str(cache / 'ggml-tiny.en.bin') in str(caught.value)
     assert list(cache.iterdir()) == []
+
+
+def test_what_a_killed_fetch_left_is_swept_and_what_another_writes_is_not(cache, server):
+    cache.mkdir()
+    old, new = (cache / f'.ggml-tiny.en.bin.{name}.part' for name in ('old', 'new'))
+    for part in (old, new):
+        part.write_bytes(b'half')
+    os.utime(old, (0, 0))
+    models.resolve('tiny.en')
+    assert sorted(p.name for p in cache.iterdir()) == [new.name, 'ggml-tiny.en.bin']
 
 
 def test_a_refused_connection_says_where_to_get_it(cache, monkeypatch):

@@ -18,6 +18,7 @@ import os
 from pathlib import Path
 import shutil
 import tempfile
+import time
 from typing import Any
 import urllib.error
 import urllib.request
@@ -36,6 +37,7 @@ _BUNDLED = Path(__file__).resolve().parent.parent / 'models'
 _CATALOG = Path(__file__).with_name('catalog.json')
 _TIMEOUT_S = 30.0
 _CHUNK_BYTES = 1 << 18
+_STALE_S = 3600.0  # nothing has been written to a part for so long
 _WHISPER_WINDOW_S = 30.0
 _PRESET = 'WHISPER_AHEADS_'
 _TOP_MOST = _PRESET + 'N_TOP_MOST'
@@ -330,6 +332,7 @@ def _url(entry: CatalogEntry, base_url: str | None = None) -> str:
 def _fetch_to(entry: CatalogEntry, url: str, progress: Progress) -> None:
     folder = entry.path.parent
     folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder, entry)
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < entry.size_bytes:
         raise _BadDownload(f'{folder} has {free_bytes} bytes free, needs {entry.size_bytes}')
@@ -346,6 +349,16 @@ def _fetch_to(entry: CatalogEntry, url: str, progress: Progress) -> None:
         os.replace(part, entry.path)
     finally:
         Path(part).unlink(missing_ok=True)
+
+
+def _sweep(folder: Path, entry: CatalogEntry) -> None:
+    """Remove what fetches that were killed have left; one that still runs writes to its own."""
+    for part in folder.glob(f'.{entry.file_name}.*.part'):
+        try:
+            if time.time() - part.stat().st_mtime > _STALE_S:
+                part.unlink()
+        except OSError:
+            continue  # gone already, or not ours
 
 
 def _download(entry: CatalogEntry, url: str, file, progress: Progress) -> str:
