@@ -55,6 +55,7 @@ class WhisperNode(WorkerNode):
     """Decode windows in a thread; the callbacks only keep the newest one of each stream."""
 
     def __init__(self, **options) -> None:
+        self._engine: WhisperEngine | None = None  # rclpy destroys half-made nodes, too
         super().__init__('whisper', **options)
         values = parameters.declare(self, parameters.WHISPER)
         namespaces = self._checked_namespaces(values['namespaces'])
@@ -117,7 +118,7 @@ class WhisperNode(WorkerNode):
 
     def destroy_node(self) -> None:
         """Free the model, now that no callback can ask it for anything."""
-        if not self.is_working:
+        if self._engine is not None and not self.is_working:
             self._engine.close()
         super().destroy_node()
 
