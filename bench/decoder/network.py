@@ -52,7 +52,7 @@ def section(models: list[ModelInfo], folder: Path) -> str:
                 msg.WhisperTokens(
                     segments=[segment_to_msg(s) for s in result.segments],
                     language='en',
-                    model='demo',
+                    model=models[0].name,
                 ),
             )
             merged = transcript.merge(as_decode(window, result))

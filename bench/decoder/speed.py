@@ -35,8 +35,9 @@ import multilingual
 TEXT = """\
 Windows of 10 s, every 5 s of the demo recordings; each is decoded with every setting before the
 next one, so that a change in the machine's pace hits all alike. "As whisper.cpp comes" is the
-whole context of 30 s and up to five more decodes at rising temperature. WER counts every word
-that lies wholly inside a window; it includes what each window cuts off at its edges.
+whole context of 30 s and up to five more decodes at rising temperature, but one candidate in each
+(whisper.cpp takes five) and no text of the window before. WER counts every word that lies wholly
+inside a window; it includes what each window cuts off at its edges.
 """
 
 

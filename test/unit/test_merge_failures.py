@@ -243,29 +243,6 @@ def test_late_repeated_and_empty_windows_change_nothing():
     assert session.finish() == SENTENCE
 
 
-def test_a_window_that_nobody_listened_to_says_only_that_time_goes_on():
-    truth = spoken(SENTENCE)
-    session = Session()
-    for end_s in range(1, 21):
-        start_s = max(0.0, end_s - 10.0)
-        if end_s % 3 == 0:
-            session.add(window(float(end_s), 0.0, []))
-            assert session.transcript.merged_end_s == end_s
-        else:
-            session.add(window(start_s, end_s - start_s, heard(truth, start_s, end_s)))
-    assert session.finish() == SENTENCE
-
-
-def test_text_becomes_final_while_nobody_listens():
-    session = Session()
-    session.add(window(0.0, 5.0, spoken('hello there')))
-    assert session.stable == ''
-    for end_s in range(6, 20):
-        session.add(window(float(end_s), 0.0, []))
-    assert session.stable == ' hello there'
-    assert [s.text for s in session.frozen] == [' hello there']
-
-
 def test_windows_out_of_order_all_count():
     truth = spoken(SENTENCE)
     session = Session()

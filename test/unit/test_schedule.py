@@ -99,6 +99,17 @@ def test_the_end_of_a_recording_is_not_lost_to_the_beginning_of_the_next():
     assert schedule.take() is None and schedule.loads['a'].skipped == 1
 
 
+def test_a_window_that_comes_late_does_not_take_the_place_of_a_newer_one():
+    schedule = Schedule()
+    schedule.offer(job('a', 11.0))
+    assert schedule.offer(job('a', 10.0))
+    assert schedule.take().end_s == 11.0 and schedule.take() is None
+    schedule.offer(Job('a', 'end', 1.0, 11.0, is_last=True))
+    assert schedule.offer(Job('a', 'again', 1.0, 11.0))
+    assert schedule.take().window == 'end' and schedule.take() is None
+    assert schedule.loads['a'].skipped == 2
+
+
 def test_a_decode_is_obsolete_when_its_window_is_gone():
     schedule = Schedule()
     schedule.offer(job('a', 10.0))

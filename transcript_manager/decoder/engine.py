@@ -351,7 +351,7 @@ class WhisperEngine:
         for name in ('print_progress', 'print_realtime', 'print_timestamps', 'print_special'):
             setattr(parameters, name, False)
         # Asked after the encoder and after each token, by a thread that needs Python's lock: not
-        # measurable on an idle interpreter, up to 5 ms a token beside a busy Python thread.
+        # measurable on an idle interpreter, beside a busy Python thread up to that lock's 5 ms.
         parameters.set_abort_callback(lambda: abort.is_set())
         parameters.set_encoder_begin_callback(lambda _: not abort.is_set())
         return parameters

@@ -89,10 +89,20 @@ class Schedule:
         """
         Put a window in its stream's place.
 
-        :returns: whether it replaced one that was waiting, which is thereby skipped
+        One that is older than what waits, or ends no recording where that does, is skipped itself.
+
+        :returns: whether a window was skipped by it
         """
         load = self.loads.setdefault(job.stream, StreamLoad())
         load.offered += 1
+        newest = self._waiting.get(job.stream, [None])[-1]
+        if (
+            newest is not None
+            and newest.epoch == job.epoch
+            and (job.end_s, job.is_last) < (newest.end_s, newest.is_last)
+        ):
+            load.skipped += 1
+            return True
         previous_end_s = self._newest_end_s.get(job.stream)
         if previous_end_s is not None and job.end_s > previous_end_s:
             load.hop_s = job.end_s - previous_end_s

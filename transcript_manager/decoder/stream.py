@@ -161,9 +161,11 @@ class StreamDecoder:
         identity = (window.stream_start_ns, window.first_sample, len(window.samples), settings)
         if self._last is not None and self._last[0] == identity:
             heard = self._last[1]  # sent again, or once more as the last one
+            is_new = False
             self.counts.repeated += 1
         else:
             heard = self._hear(window, settings, abort)
+            is_new = True
             self._last = (identity, heard)
         segments, cuts = guard(
             heard.segments,
@@ -174,7 +176,8 @@ class StreamDecoder:
             is_start_cut=window.first_sample > 0 or heard.skipped_ms > 0,
             is_end_cut=not window.end_of_stream,
         )
-        self.counts.guards.add(cuts)
+        if is_new:
+            self.counts.guards.add(cuts)
         return StreamResult(
             segments, self.language, heard.is_silent, heard.skipped_ms, tuple(cuts)
         )
