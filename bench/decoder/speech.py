@@ -12,6 +12,7 @@ import sys
 import numpy as np
 import soundfile
 
+from transcript_manager.audio.ring import AudioRing
 from transcript_manager.decoder.stream import StreamWindow
 from transcript_manager.evaluation.wer import normalise, word_errors
 
@@ -82,12 +83,12 @@ def join(recordings: Sequence[Recording]) -> Recording:
 def windows(
     samples: np.ndarray, *, window_s: float = WINDOW_S, hop_s: float = HOP_S
 ) -> Iterator[StreamWindow]:
-    """Return the windows that an audio ring makes of samples."""
-    length, hop = round(window_s * RATE_HZ), round(hop_s * RATE_HZ)
-    ends = [*range(hop, len(samples) + 1, hop), len(samples)]
-    for k, end in enumerate(ends):
-        first = max(0, end - length)
-        yield StreamWindow(samples[first:end], RATE_HZ, first, 0, k == len(ends) - 1)
+    """Return the windows that the audio ring makes of samples."""
+    ring = AudioRing(sample_rate_hz=RATE_HZ, window_s=window_s, hop_s=hop_s)
+    for window in ring.push(samples):
+        yield StreamWindow(window.samples, RATE_HZ, window.first_sample, 0)
+    last = ring.finish()
+    yield StreamWindow(last.samples, RATE_HZ, last.first_sample, 0, end_of_stream=True)
 
 
 def pieces(recording: Recording, *, max_s: float = WINDOW_S) -> list[np.ndarray]:

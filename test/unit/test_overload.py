@@ -3,6 +3,7 @@
 import pytest
 import soundfile
 
+from transcript_manager.audio.ring import AudioRing
 from transcript_manager.decoder import models
 from transcript_manager.decoder.engine import DecodeOptions, WhisperEngine
 from transcript_manager.decoder.stream import StreamDecoder, StreamSettings, StreamWindow
@@ -19,10 +20,9 @@ def engine():
 
 
 def windows(samples):
-    ends = [*range(RATE, len(samples) + 1, RATE), len(samples)]
-    for k, end in enumerate(ends):
-        first = max(0, end - 10 * RATE)
-        yield StreamWindow(samples[first:end], RATE, first, 0, k == len(ends) - 1)
+    ring = AudioRing(sample_rate_hz=RATE, window_s=10.0, hop_s=1.0)
+    for w in [*ring.push(samples), ring.finish()]:
+        yield StreamWindow(w.samples, RATE, w.first_sample, 0, w.end_of_stream)
 
 
 def run(engine, recording, decode_s):

@@ -11,6 +11,7 @@ import soxr
 
 from transcript_manager.decoder import models
 from transcript_manager.decoder.engine import DecodeAborted, DecodeOptions, WhisperEngine
+from transcript_manager.decoder.guards import GuardSettings
 from transcript_manager.decoder.stream import StreamDecoder, StreamSettings, StreamWindow
 from transcript_manager.decoder.voice import VoiceActivity
 
@@ -100,6 +101,16 @@ def test_a_window_that_comes_again_costs_nothing(engine, demo):
     decoder.configure(other_prompt)
     decoder.decode(window(demo[: 10 * RATE]))
     assert decoder.counts.decoded == 2  # it was another question
+
+
+def test_cuts_are_counted_once_a_window(engine, demo):
+    strict = replace(PLAIN, guards=GuardSettings(edge_probability=1.0, edge_s=5.0))
+    decoder = StreamDecoder(engine, strict)
+    counted = []
+    for _ in range(2):
+        assert decoder.decode(window(demo[RATE : 11 * RATE], RATE)).cuts
+        counted.append(dict(decoder.counts.guards.cuts))
+    assert counted[0] == counted[1] and sum(counted[0].values()) > 0
 
 
 def test_an_abort_is_passed_on_and_the_window_can_be_decoded_later(engine, demo):
