@@ -10,8 +10,9 @@ from std_msgs.msg import String
 
 from transcript_manager import msg
 from transcript_manager.audio.ring import Window
-from transcript_manager.decoder.engine import DecodeOptions, WhisperEngine
+from transcript_manager.decoder.engine import WhisperEngine
 from transcript_manager.decoder.models import ModelInfo
+from transcript_manager.decoder.options import DecodeOptions
 from transcript_manager.decoder.stream import StreamDecoder, StreamSettings
 from transcript_manager.evaluation.overload import as_decode
 from transcript_manager.merge.segments import split_text

@@ -7,8 +7,9 @@ import statistics
 
 from speech import heldout, join, table, windows, word_error_rate
 
-from transcript_manager.decoder.engine import DecodeOptions, WhisperEngine
+from transcript_manager.decoder.engine import WhisperEngine
 from transcript_manager.decoder.models import ModelInfo
+from transcript_manager.decoder.options import DecodeOptions
 from transcript_manager.decoder.stream import StreamDecoder, StreamResult, StreamSettings
 from transcript_manager.evaluation.overload import Answer, simulate
 

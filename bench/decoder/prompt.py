@@ -8,8 +8,9 @@ import sys
 import numpy as np
 from speech import ROOT, table, text_of
 
-from transcript_manager.decoder.engine import DecodeOptions, WhisperEngine
+from transcript_manager.decoder.engine import WhisperEngine
 from transcript_manager.decoder.models import ModelInfo
+from transcript_manager.decoder.options import DecodeOptions
 
 sys.path.insert(0, str(ROOT / 'demo'))
 from voices import Espeak, SpeechError

@@ -9,9 +9,10 @@ import time
 import numpy as np
 from speech import demo, inside, RATE_HZ, ROOT, table, text_of, windows, word_error_rate
 
-from transcript_manager.decoder.engine import DecodeOptions, WhisperEngine
+from transcript_manager.decoder.engine import WhisperEngine
 from transcript_manager.decoder.guards import guard, GuardSettings
 from transcript_manager.decoder.models import ModelInfo
+from transcript_manager.decoder.options import DecodeOptions
 from transcript_manager.decoder.stream import StreamDecoder, StreamSettings
 from transcript_manager.evaluation.overload import as_decode
 from transcript_manager.merge.transcript import MergeSettings, Transcript

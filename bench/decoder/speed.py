@@ -24,9 +24,10 @@ from speech import (
 )
 
 from transcript_manager.decoder import models
-from transcript_manager.decoder.engine import AUTO, DecodeOptions, WhisperEngine
+from transcript_manager.decoder.engine import WhisperEngine
 from transcript_manager.decoder.guards import GuardSettings
 from transcript_manager.decoder.models import ModelInfo
+from transcript_manager.decoder.options import AUTO, DecodeOptions
 from transcript_manager.decoder.stream import StreamDecoder, StreamSettings
 
 sys.path.insert(0, str(ROOT / 'test' / 'support'))

@@ -9,8 +9,9 @@ import sys
 
 from speech import heldout, pieces, table, text_of, word_error_rate
 
-from transcript_manager.decoder.engine import DecodeOptions, WhisperEngine
+from transcript_manager.decoder.engine import WhisperEngine
 from transcript_manager.decoder.models import ModelInfo
+from transcript_manager.decoder.options import DecodeOptions
 
 TEXT = """\
 Ten minutes of sentences the demo model never heard, in six of the voices it knows, played at their

@@ -10,8 +10,9 @@ import statistics
 from speech import demo, RATE_HZ, Recording, table, windows, Word
 
 import transcript_manager.decoder.engine as engine_module
-from transcript_manager.decoder.engine import DecodeOptions, WhisperEngine
+from transcript_manager.decoder.engine import WhisperEngine
 from transcript_manager.decoder.models import ModelInfo
+from transcript_manager.decoder.options import DecodeOptions
 from transcript_manager.decoder.stream import StreamDecoder, StreamSettings
 from transcript_manager.decoder.times import dtw_spans
 from transcript_manager.evaluation.overload import as_decode

@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from transcript_manager.decoder import models
-from transcript_manager.decoder.engine import DecodeOptions, WhisperEngine
+from transcript_manager.decoder.engine import WhisperEngine
+from transcript_manager.decoder.options import DecodeOptions
 
 PIECE_SAMPLES = 160000
 

@@ -9,7 +9,8 @@ import pytest
 import soundfile
 
 from transcript_manager.decoder import models
-from transcript_manager.decoder.engine import DecodeAborted, DecodeOptions, WhisperEngine
+from transcript_manager.decoder.engine import DecodeAborted, WhisperEngine
+from transcript_manager.decoder.options import DecodeOptions
 from transcript_manager.decoder.text import token_texts
 from transcript_manager.errors import ModelError, ParameterError
 

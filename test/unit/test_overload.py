@@ -5,7 +5,8 @@ import soundfile
 
 from transcript_manager.audio.ring import AudioRing
 from transcript_manager.decoder import models
-from transcript_manager.decoder.engine import DecodeOptions, WhisperEngine
+from transcript_manager.decoder.engine import WhisperEngine
+from transcript_manager.decoder.options import DecodeOptions
 from transcript_manager.decoder.stream import StreamDecoder, StreamSettings, StreamWindow
 from transcript_manager.evaluation.overload import simulate
 

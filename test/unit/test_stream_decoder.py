@@ -10,8 +10,9 @@ import soundfile
 import soxr
 
 from transcript_manager.decoder import models
-from transcript_manager.decoder.engine import DecodeAborted, DecodeOptions, WhisperEngine
+from transcript_manager.decoder.engine import DecodeAborted, WhisperEngine
 from transcript_manager.decoder.guards import GuardSettings
+from transcript_manager.decoder.options import DecodeOptions
 from transcript_manager.decoder.stream import StreamDecoder, StreamSettings, StreamWindow
 from transcript_manager.decoder.voice import VoiceActivity
 

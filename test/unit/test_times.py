@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from transcript_manager.decoder import models
-from transcript_manager.decoder.engine import DecodeOptions, WhisperEngine
+from transcript_manager.decoder.engine import WhisperEngine
+from transcript_manager.decoder.options import DecodeOptions
 from transcript_manager.decoder.times import dtw_spans, find_sound
 from transcript_manager.decoder.tokens import RawSegment, RawToken, split_at_timestamps
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-AUTO = 'auto'
+from transcript_manager.decoder.options import AUTO
 
 _MIN_SPEECH_S = 1.0
 _SURE_SPEECH_S = 3.0

@@ -13,9 +13,10 @@ import threading
 import numpy as np
 import soxr
 
-from transcript_manager.decoder.engine import AUTO, DecodeOptions, WhisperEngine
+from transcript_manager.decoder.engine import WhisperEngine
 from transcript_manager.decoder.guards import Cut, guard, GuardCounts, GuardSettings
 from transcript_manager.decoder.language import LanguageLock
+from transcript_manager.decoder.options import AUTO, DecodeOptions
 from transcript_manager.decoder.tokens import EngineSegment, EngineToken
 from transcript_manager.decoder.voice import (
     CHUNK_SAMPLES,

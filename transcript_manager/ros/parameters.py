@@ -21,8 +21,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from transcript_manager.audio.ring import MAX_WINDOW_S, MIN_HOP_S, MIN_WINDOW_S, SAMPLE_RATES_HZ
-from transcript_manager.decoder.engine import DecodeOptions, MAX_FALLBACKS, MAX_THREADS, TIMESTAMPS
+from transcript_manager.decoder.engine import TIMESTAMPS
 from transcript_manager.decoder.guards import GuardSettings
+from transcript_manager.decoder.options import DecodeOptions, MAX_FALLBACKS, MAX_THREADS
 from transcript_manager.decoder.voice import VoiceSettings
 from transcript_manager.errors import ParameterError, TranscriptManagerError
 from transcript_manager.merge.transcript import MergeSettings

@@ -30,15 +30,9 @@ from std_srvs.srv import Trigger
 
 from transcript_manager import msg
 from transcript_manager.decoder import models
-from transcript_manager.decoder.engine import (
-    AUTO,
-    DecodeAborted,
-    DecodeFailed,
-    DecodeOptions,
-    default_threads,
-    WhisperEngine,
-)
+from transcript_manager.decoder.engine import DecodeAborted, DecodeFailed, WhisperEngine
 from transcript_manager.decoder.guards import GuardSettings
+from transcript_manager.decoder.options import AUTO, DecodeOptions, default_threads
 from transcript_manager.decoder.schedule import Job, Schedule
 from transcript_manager.decoder.stream import StreamResult, StreamSettings
 from transcript_manager.decoder.voice import VoiceSettings
