@@ -23,7 +23,7 @@ unexport PYTHONPATH LD_LIBRARY_PATH AMENT_PREFIX_PATH CMAKE_PREFIX_PATH COLCON_P
 unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 
 SOURCES := CMakeLists.txt package.xml pyproject.toml setup.py \
-  $(shell find transcript_manager msg scripts config launch demo -type f -not -name '*.pyc')
+  $(shell find transcript_manager msg srv action scripts config launch demo -type f -not -name '*.pyc')
 
 .PHONY: build demo test bench bench-decoder lint clean
 

@@ -23,7 +23,8 @@ from transcript_manager.audio.source import AudioSource
 from transcript_manager.errors import AudioSourceError
 from transcript_manager.ros import parameters, qos
 from transcript_manager.ros.conversions import NS_PER_MS, window_to_msg
-from transcript_manager.ros.process import run_node, WorkerNode
+from transcript_manager.ros.managed_node import ManagedNode
+from transcript_manager.ros.process import run_node
 from transcript_manager.streams.messages import NS_PER_S, to_ns
 
 _POLL_S = 0.05
@@ -33,35 +34,24 @@ _MERGE_RETRY_S = 1.0
 """A window that is decoded but not merged is sent again: the manager had not been found yet."""
 
 
-class AudioRingNode(WorkerNode):
+class AudioRingNode(ManagedNode):
     """Feed the ring from a source and publish its windows."""
 
     def __init__(self, **options) -> None:
-        super().__init__('audio_ring', **options)
-        values = parameters.declare(self, parameters.AUDIO_RING)
+        super().__init__('audio_ring', parameters.AUDIO_RING, **options)
+        values = self.values
         self._sample_rate_hz = values['sample_rate']
         self._frame_id = values['frame_id']
         self._is_file = values['source'] != parameters.MICROPHONE
         self._lockstep = self._is_file and values['pace'] == parameters.LOCKSTEP
         self._waits = self._is_file and values['wait_for_subscriber']
-        self._ring = AudioRing(
-            sample_rate_hz=self._sample_rate_hz,
-            window_s=values['window_s'],
-            hop_s=values['hop_s'],
-        )
-        self._source: AudioSource = (
-            FileSource(values['source'], sample_rate_hz=self._sample_rate_hz)
-            if self._is_file
-            else Microphone(values['device'], sample_rate_hz=self._sample_rate_hz)
-        )
-        self.duration_s = self._source.duration_s
+        self._start_delay_s = values['start_delay_s'] if self._waits else 0.0
+        self._source: AudioSource | None = None
+        self.duration_s: float | None = None
         """Length of the source [s]; None for a microphone."""
         self.stream_start_ns: int | None = None
         """Capture time of sample 0 [ns]; None before the first sample."""
         self._ending = threading.Event()
-        self._start_delay_s = values['start_delay_s'] if self._waits else 0.0
-        self._decoded_end_ns = 0
-        self._merged_end_ns = 0
         self._answer = threading.Condition()
         self._publisher = self.create_publisher(msg.AudioWindow, 'audio_window', qos.AUDIO_WINDOW)
         if self._lockstep:
@@ -69,8 +59,53 @@ class AudioRingNode(WorkerNode):
             self.create_subscription(
                 msg.TranscriptUpdate, 'transcript', self._on_update, qos.TRANSCRIPT
             )
+
+    def configure(self) -> None:
+        """Check the settings and open a file; a microphone is opened when it is listened to."""
+        self._new_ring()
+        if self._is_file:
+            self._open()
+
+    def activate(self) -> None:
+        """Listen, in a stream of its own."""
+        if self._source is None:
+            self._open()
+        self._new_ring()
+        self._ending.clear()
+        self.stream_start_ns = None
+        self._decoded_end_ns = self._merged_end_ns = 0
         self.get_logger().info(f'listening to {self._source.name}')
         self.start_worker(self._work)
+
+    def deactivate(self) -> None:
+        """Stop listening and let go of the device; what was heard goes out as a last window."""
+        self.stop()
+        if not self.is_working and self.stream_start_ns is not None and not self._has_ended:
+            self._publisher.publish(self._to_msg(self._ring.finish()))
+        self._source = None
+
+    def cleanup(self) -> None:
+        """Close the file."""
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+    def _open(self) -> None:
+        values = self.values
+        self._source = (
+            FileSource(values['source'], sample_rate_hz=self._sample_rate_hz)
+            if self._is_file
+            else Microphone(values['device'], sample_rate_hz=self._sample_rate_hz)
+        )
+        self.duration_s = self._source.duration_s
+
+    def _new_ring(self) -> None:
+        self._ring = AudioRing(
+            sample_rate_hz=self._sample_rate_hz,
+            window_s=self.values['window_s'],
+            hop_s=self.values['hop_s'],
+        )
+        self._has_ended = False
 
     def end_stream(self) -> None:
         """End the stream here: the last window goes out as if the source had ended."""
@@ -87,10 +122,12 @@ class AudioRingNode(WorkerNode):
                 # What came before the damage is not lost with it. Noted first: who has seen the
                 # end of the stream can tell what sort of end it was.
                 self.failure = error
+                self._has_ended = True
                 self._publish(self._ring.finish(), started_s)
                 raise
             if self.stopping.is_set():
                 return
+            self._has_ended = True
             self._publish(self._ring.finish(), started_s)
             length_s = self._ring.pushed_samples / self._sample_rate_hz
             self.get_logger().info(f'{self._source.name} ended after {length_s:.1f} s')
@@ -121,15 +158,18 @@ class AudioRingNode(WorkerNode):
             self.stopping.wait(_POLL_S)
             waited_s += _POLL_S
 
-    def _publish(self, window: Window, started_s: float) -> None:
+    def _to_msg(self, window: Window) -> msg.AudioWindow:
         if self.stream_start_ns is None:
             self.stream_start_ns = self._first_stamp_ns(window)
-        message = window_to_msg(
+        return window_to_msg(
             window,
             sample_rate_hz=self._sample_rate_hz,
             stream_start_ns=self.stream_start_ns,
             frame_id=self._frame_id,
         )
+
+    def _publish(self, window: Window, started_s: float) -> None:
+        message = self._to_msg(window)
         if self._is_file and not self._lockstep:
             due_s = started_s + window.end_sample / self._sample_rate_hz
             if self.stopping.wait(max(0.0, due_s - time.monotonic())):

@@ -7,7 +7,7 @@ config/transcript_manager.yaml holds every one at its default; a test compares t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -65,6 +65,12 @@ class Spec:
         return descriptor
 
 
+AUTOSTART = Spec(
+    'autostart',
+    True,
+    'configure and activate at the start; false: a lifecycle manager does it',
+)
+
 _MERGE = MergeSettings()
 _OPTIONS, _VOICE, _GUARDS = DecodeOptions(), VoiceSettings(), GuardSettings()
 
@@ -92,6 +98,7 @@ AUDIO_RING = (
         0.0,
         60.0,
     ),
+    AUTOSTART,
 )
 
 WHISPER = (
@@ -229,6 +236,7 @@ WHISPER = (
         'of the streams to serve: windows come from NAMESPACE/audio_window, tokens go to '
         'NAMESPACE/tokens; empty: the own one',
     ),
+    AUTOSTART,
 )
 
 TRANSCRIPT_MANAGER = (
@@ -268,7 +276,14 @@ TRANSCRIPT_MANAGER = (
         0,
         20,
     ),
+    AUTOSTART,
 )
+
+
+def merge_settings(values: dict[str, Any]) -> MergeSettings:
+    """Make the merge's settings of the transcript manager's parameters."""
+    return MergeSettings(**{field.name: values[field.name] for field in fields(MergeSettings)})
+
 
 # Declared by rclpy itself, in every node.
 _RCLPY_OWN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')

@@ -14,74 +14,18 @@ import signal
 import sys
 import threading
 
-from rcl_interfaces.msg import SetParametersResult
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 
 from transcript_manager.errors import TranscriptManagerError
+from transcript_manager.ros.managed_node import ManagedNode, WORKER_NAME
 
-_WORKER_NAME = 'transcript_manager worker'
 EXIT_OK, EXIT_ERROR, EXIT_USAGE = 0, 1, 2
 _JOIN_TIMEOUT_S = 2.0
 """Longer than anything but a large model's decode; `ros2 launch` loses patience after 5 s."""
-
-
-class WorkerNode(Node):
-    """
-    A node whose heavy work is done in one thread of its own.
-
-    A subclass calls :meth:`start_worker` at the end of its constructor and checks
-    ``self.stopping`` in its loops.
-    """
-
-    def __init__(self, name: str, **options) -> None:
-        super().__init__(name, **options)
-        self.stopping = threading.Event()
-        self.on_failure: Callable[[Exception], None] | None = None
-        """Called from the worker's thread with what ended it; set before the worker starts."""
-        self.failure: Exception | None = None
-        self._worker: threading.Thread | None = None
-
-    def set_parameters_atomically(self, parameter_list: list[Parameter]) -> SetParametersResult:
-        """Set parameters, all or none; of unknown ones the reason says which there are."""
-        unknown = [p.name for p in parameter_list if not self.has_parameter(p.name)]
-        if unknown:  # rclpy's own reason does not name it
-            known = ', '.join(sorted(self._parameters))
-            reason = f'unknown parameter {unknown[0]!r}; {self.get_name()} has: {known}'
-            return SetParametersResult(successful=False, reason=reason)
-        return super().set_parameters_atomically(parameter_list)
-
-    def start_worker(self, work: Callable[[], None]) -> None:
-        """Run ``work`` in the node's thread; what it raises is the node's failure."""
-        self._worker = threading.Thread(
-            target=self._run, args=(work,), name=_WORKER_NAME, daemon=True
-        )
-        self._worker.start()
-
-    def _run(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:
-            if self.stopping.is_set():
-                return
-            self.failure = error
-            if self.on_failure is not None:
-                self.on_failure(error)
-
-    def stop(self) -> None:
-        """Ask the worker to end and wait for it, for a while."""
-        self.stopping.set()
-        if self._worker is not None:
-            self._worker.join(_JOIN_TIMEOUT_S)
-
-    @property
-    def is_working(self) -> bool:
-        """Whether the worker is still at it: inside a decode, it cannot be told to end."""
-        return self._worker is not None and self._worker.is_alive()
 
 
 class Process:
@@ -121,18 +65,17 @@ class Process:
             raise KeyboardInterrupt
 
     def add(self, factory: Callable[[], Node]) -> Node:
-        """Create a node here; its failure ends the process."""
+        """Create a node here and bring it up; its failure ends the process."""
         self._is_constructing = True
         try:
             node = factory()
+            self._nodes.append(node)
+            if isinstance(node, ManagedNode):
+                node.on_failure = self._fail
+                node.bring_up()
         finally:
             self._is_constructing = False
-        self._nodes.append(node)
         self._executor.add_node(node)
-        if isinstance(node, WorkerNode):
-            node.on_failure = self._fail
-            if node.failure is not None:  # it was quicker than we are
-                self._fail(node.failure)
         return node
 
     def _fail(self, error: Exception) -> None:
@@ -154,14 +97,16 @@ class Process:
 
     def __exit__(self, *_exc: object) -> None:
         """Stop the nodes, then ROS."""
-        for node in self._nodes:
-            if isinstance(node, WorkerNode):
-                node.stop()
+        managed = [node for node in self._nodes if isinstance(node, ManagedNode)]
+        for node in managed:
+            node.stop()
         self._executor.shutdown(timeout_sec=0)
         if self._spinner.is_alive():
             self._spinner.join(_JOIN_TIMEOUT_S)
+        for node in managed:
+            node.close()
         for node in self._nodes:
-            if not (isinstance(node, WorkerNode) and node.is_working):
+            if not (isinstance(node, ManagedNode) and node.is_working):
                 node.destroy_node()
         rclpy.try_shutdown()
         for number, handler in self._previous_handlers.items():
@@ -181,7 +126,7 @@ def run_node(name: str, factory: Callable[[], Node], args: Sequence[str] | None 
 
 def leave_running_decode(code: int) -> None:
     """End the process here and now if a worker is inside a decode: it would outlive Python."""
-    if any(thread.name == _WORKER_NAME for thread in threading.enumerate()):
+    if any(thread.name == WORKER_NAME for thread in threading.enumerate()):
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

@@ -16,7 +16,7 @@ from std_msgs.msg import String
 
 from transcript_manager import msg
 from transcript_manager.merge.segments import split_text
-from transcript_manager.merge.transcript import MergeSettings, Transcript
+from transcript_manager.merge.transcript import Transcript
 from transcript_manager.ros import parameters, qos
 from transcript_manager.ros.conversions import (
     active_to_msgs,
@@ -24,28 +24,40 @@ from transcript_manager.ros.conversions import (
     to_time,
     transcript_segment_to_msg,
 )
-from transcript_manager.ros.process import run_node, WorkerNode
+from transcript_manager.ros.managed_node import ManagedNode
+from transcript_manager.ros.process import run_node
 from transcript_manager.streams.messages import to_decode, to_ns
 
 
-class TranscriptNode(WorkerNode):
+class TranscriptNode(ManagedNode):
     """Merge decodes as they come. A merge takes about a millisecond, so it needs no thread."""
 
     def __init__(self, **options) -> None:
-        super().__init__('transcript_manager', **options)
-        values = parameters.declare(self, parameters.TRANSCRIPT_MANAGER)
-        self._transcript = Transcript(MergeSettings(**values))
-        self._origin_ns: int | None = None
-        self._merged_end_ns = 0
-        self._restarts = 0
-        self._revision = 0
+        super().__init__('transcript_manager', parameters.TRANSCRIPT_MANAGER, **options)
         self._updates = self.create_publisher(msg.TranscriptUpdate, 'transcript', qos.TRANSCRIPT)
         self._frozen = self.create_publisher(
             msg.TranscriptSegment, 'transcript/frozen', qos.TRANSCRIPT_FROZEN
         )
         self._text = self.create_publisher(String, 'transcript/text', qos.TRANSCRIPT_TEXT)
-        self.create_subscription(msg.WhisperTokens, 'tokens', self._on_tokens, qos.TOKENS)
+
+    def configure(self) -> None:
+        """Begin with an empty transcript."""
+        self._transcript = Transcript(parameters.merge_settings(self.values))
+        self._origin_ns: int | None = None
+        self._merged_end_ns = 0
+        self._restarts = 0
+        self._revision = 0
+
+    def activate(self) -> None:
+        """Merge from now on."""
+        self._tokens = self.create_subscription(
+            msg.WhisperTokens, 'tokens', self._on_tokens, qos.TOKENS
+        )
         self.get_logger().info('transcript manager is ready')
+
+    def deactivate(self) -> None:
+        """Merge no more."""
+        self.destroy_subscription(self._tokens)
 
     def _on_tokens(self, message: msg.WhisperTokens) -> None:
         if self._origin_ns is None:

@@ -36,25 +36,40 @@ from transcript_manager.decoder.options import AUTO, DecodeOptions, default_thre
 from transcript_manager.decoder.schedule import Job, Schedule
 from transcript_manager.decoder.stream import StreamResult, StreamSettings
 from transcript_manager.decoder.voice import VoiceSettings
-from transcript_manager.errors import ParameterError
+from transcript_manager.errors import ModelError, ParameterError
 from transcript_manager.ros import parameters
 from transcript_manager.ros.conversions import window_ms
 from transcript_manager.ros.diagnostics import DiagnosticsPublisher, Health
-from transcript_manager.ros.process import run_node, WorkerNode
+from transcript_manager.ros.managed_node import ManagedNode
+from transcript_manager.ros.process import run_node
 from transcript_manager.ros.whisper_stream import topic_in, WARN_EVERY_S, WhisperStream
 from transcript_manager.streams.messages import NS_PER_S, to_ns
 
 
-class WhisperNode(WorkerNode):
+class WhisperNode(ManagedNode):
     """Decode windows in a thread; the callbacks only keep the newest one of each stream."""
 
     def __init__(self, **options) -> None:
         self._engine: WhisperEngine | None = None  # rclpy destroys half-made nodes, too
-        super().__init__('whisper', **options)
-        values = parameters.declare(self, parameters.WHISPER)
-        namespaces = self._checked_namespaces(values['namespaces'])
+        self._streams: list[WhisperStream] = []
+        super().__init__('whisper', parameters.WHISPER, **options)
+        self._namespaces = self._checked_namespaces(self.values['namespaces'])
+        self._is_active = self.values['active']
+        self._schedule = Schedule()
+        self._arrived = threading.Condition()
+        self._abort = threading.Event()
+        self._model_complaint = ''
+        self._skipped_before: dict[str, int] = {}
+        self._diagnostics = DiagnosticsPublisher(self, self._health)
+        self.create_service(Trigger, '~/detect_language', self._on_detect_language)
+        parameters.follow(self, parameters.WHISPER, self.values, self._apply)
+
+    def configure(self) -> None:
+        """Load the model."""
+        values = self.values
         model = models.resolve(values['model'], progress=self._log_progress())
         self._model_file = _FileWatch(model.path)
+        self._model_complaint = ''
         self._engine = WhisperEngine(
             model,
             timestamps=values['timestamps'],
@@ -63,24 +78,41 @@ class WhisperNode(WorkerNode):
             gpu_device=values['gpu_device'],
             openvino_device=values['openvino_device'],
         )
-        self._is_active = values['active']
-        self._schedule = Schedule()
-        self._arrived = threading.Condition()
-        self._abort = threading.Event()
-        self._model_complaint = ''
-        self._skipped_before: dict[str, int] = {}
         settings = _settings(values)
         self._engine.check(settings.options)
         self._engine.warm_up(settings.options)
         self._tell(values)
-        self._diagnostics = DiagnosticsPublisher(self, self._health)
-        self.create_service(Trigger, '~/detect_language', self._on_detect_language)
-        parameters.follow(self, parameters.WHISPER, values, self._apply)
-        self.start_worker(self._work)
         self._streams = [
             WhisperStream(self, namespace, self._engine, settings, self._on_window)
-            for namespace in namespaces
+            for namespace in self._namespaces
         ]
+
+    def activate(self) -> None:
+        """Decode from now on."""
+        with self._arrived:
+            self._schedule = Schedule()
+        self._skipped_before.clear()
+        self.start_worker(self._work)
+        # Last of all: whoever waits for a subscriber may count on a loaded model.
+        for stream in self._streams:
+            stream.listen()
+
+    def deactivate(self) -> None:
+        """Hear no more windows; the decode that is running is given up."""
+        for stream in self._streams:
+            stream.stop_listening()
+        self.stop()
+
+    def cleanup(self) -> None:
+        """Free the model's memory."""
+        if self.is_working:
+            raise ModelError('whisper.cpp is still ending a decode; try again in a moment')
+        for stream in self._streams:
+            stream.destroy()
+        self._streams = []
+        if self._engine is not None:
+            self._engine.close()
+            self._engine = None
 
     @property
     def skipped_windows(self) -> int:
@@ -100,7 +132,7 @@ class WhisperNode(WorkerNode):
     @property
     def busy_s(self) -> float:
         """Time spent in whisper.cpp [s]."""
-        return self._engine.busy_s
+        return self._engine.busy_s if self._engine is not None else 0.0
 
     def stop(self) -> None:
         """End the worker and the decode it is in."""
@@ -109,12 +141,6 @@ class WhisperNode(WorkerNode):
         with self._arrived:
             self._arrived.notify()
         super().stop()
-
-    def destroy_node(self) -> None:
-        """Free the model, now that no callback can ask it for anything."""
-        if self._engine is not None and not self.is_working:
-            self._engine.close()
-        super().destroy_node()
 
     def _checked_namespaces(self, namespaces: list[str]) -> list[str]:
         """
@@ -228,7 +254,8 @@ class WhisperNode(WorkerNode):
 
     def _apply(self, values: dict[str, Any]) -> None:
         settings = _settings(values)
-        self._engine.check(settings.options)
+        if self._engine is not None:
+            self._engine.check(settings.options)
         self._is_active = values['active']
         for stream in self._streams:
             stream.configure(settings)
@@ -265,6 +292,8 @@ class WhisperNode(WorkerNode):
     # -- diagnostics ---------------------------------------------------------------------------
 
     def _health(self) -> list[Health]:
+        if self._engine is None:
+            return [Health('', {'state': self.state})]
         if self._model_file.has_changed() and not self._model_complaint:
             self._model_complaint = (
                 f'the model file {self._model_file.path} has changed; what was loaded stays until '
@@ -278,6 +307,7 @@ class WhisperNode(WorkerNode):
             load = self._schedule.loads.get(stream.name)
             values: dict[str, object] = {
                 'model': self._engine.model.name,
+                'state': self.state,
                 'active': self._is_active,
                 'gpu': self._engine.uses_gpu,
                 'language': stream.decoder.language,

@@ -9,6 +9,7 @@ import threading
 import time
 
 from rclpy.node import Node
+from rclpy.subscription import Subscription
 from std_msgs.msg import String
 
 from transcript_manager import msg
@@ -84,20 +85,41 @@ class WhisperStream:
             return topic_in(namespace, name)
 
         self._publisher = node.create_publisher(msg.WhisperTokens, topic('tokens'), qos.TOKENS)
-        node.create_subscription(String, topic('prompt'), self._on_prompt, qos.PROMPT)
-        node.create_subscription(
-            msg.TranscriptSegment,
-            topic('transcript/frozen'),
-            self._on_frozen,
-            qos.TRANSCRIPT_FROZEN,
-        )
-        # Last of all: whoever waits for a subscriber may count on a loaded model.
-        node.create_subscription(
+        self._subscriptions = [
+            node.create_subscription(String, topic('prompt'), self._on_prompt, qos.PROMPT),
+            node.create_subscription(
+                msg.TranscriptSegment,
+                topic('transcript/frozen'),
+                self._on_frozen,
+                qos.TRANSCRIPT_FROZEN,
+            ),
+        ]
+        self._windows_topic = topic('audio_window')
+        self._on_window = on_window
+        self._windows: Subscription | None = None
+
+    def listen(self) -> None:
+        """Take windows from now on."""
+        self._windows = self._node.create_subscription(
             msg.AudioWindow,
-            topic('audio_window'),
-            lambda message: on_window(self, message),
+            self._windows_topic,
+            lambda message: self._on_window(self, message),
             qos.AUDIO_WINDOW,
         )
+
+    def stop_listening(self) -> None:
+        """Take no more windows; those to come are of another recording."""
+        if self._windows is not None:
+            self._node.destroy_subscription(self._windows)
+            self._windows = None
+        self.epoch += 1
+
+    def destroy(self) -> None:
+        """Leave the topics."""
+        self.stop_listening()
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._node.destroy_publisher(self._publisher)
 
     def configure(self, settings: StreamSettings) -> None:
         """Take other settings from the next window on; a prompt from the topic stays."""
