@@ -7,6 +7,7 @@ import json
 import unicodedata
 
 from transcript_manager.merge.segments import TranscriptSegment
+from transcript_manager.subtitles import to_subtitles
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,3 +123,20 @@ def to_json(result: Result) -> str:
         ],
     }
     return json.dumps(value, ensure_ascii=False, indent=1) + '\n'
+
+
+FORMATS = ('text', 'json', 'srt', 'vtt')
+
+
+def render(result: Result, kind: str, *, timestamps: bool = False) -> str:
+    """
+    Format a result.
+
+    :param kind: one of ``FORMATS``
+    :param timestamps: of text: put times in front of the lines
+    """
+    if kind == 'json':
+        return to_json(result)
+    if kind == 'text':
+        return to_text(result, timestamps=timestamps)
+    return to_subtitles([(s.start_s, s.end_s, s.text) for s in result.segments], kind=kind)

@@ -379,4 +379,4 @@ def test_detection_is_asked_for_by_service(graph):
 def test_what_cannot_be_is_refused_at_the_start(graph, parameters, says):
     values = [Parameter(k, value=v) for k, v in {'model': 'demo', **parameters}.items()]
     with pytest.raises(TranscriptManagerError, match=says):
-        WhisperNode(parameter_overrides=values)
+        graph.add(lambda: WhisperNode(parameter_overrides=values))

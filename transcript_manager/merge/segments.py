@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -99,3 +99,40 @@ def words_of(slot: Slot, *, frozen: bool, start_s: float, end_s: float) -> list[
             )
         )
     return words
+
+
+def segments_of(
+    slots: list[Slot], *, frozen: bool, from_s: float, first_index: int
+) -> list[TranscriptSegment]:
+    """
+    Turn slots into segments; averaged times that overlap are cut to stay in order.
+
+    :param from_s: end of what comes before them [s]
+    :param first_index: of the first segment
+    """
+    segments = []
+    at_s = from_s
+    following = iter([*slots[1:], None])
+    for group in split_segments(slots):
+        words = []
+        for slot, after in zip(group, following):  # noqa: B905 - following runs across groups
+            start_s = max(slot.start_s, at_s)
+            end_s = max(slot.end_s, start_s)
+            if after is not None:
+                end_s = min(end_s, max(after.start_s, start_s))
+            words += words_of(slot, frozen=frozen, start_s=start_s, end_s=end_s)
+            at_s = end_s
+        segments.append(TranscriptSegment(first_index + len(segments), tuple(words)))
+    return segments
+
+
+def split_segments(slots: list[Slot]) -> Iterator[list[Slot]]:
+    """Group slots into segments; the first slot opens one whatever its votes."""
+    group: list[Slot] = []
+    for slot in slots:
+        if group and slot.opens_segment:
+            yield group
+            group = []
+        group.append(slot)
+    if group:
+        yield group

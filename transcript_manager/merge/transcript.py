@@ -10,13 +10,19 @@ and handed out once.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from transcript_manager.merge.align import align
 from transcript_manager.merge.decode import Decode
 from transcript_manager.merge.evidence import edge_weight, MISS_WEIGHT
-from transcript_manager.merge.segments import TranscriptSegment, words_of
+from transcript_manager.merge.horizon import Horizon
+from transcript_manager.merge.restart import RestartWatch
+from transcript_manager.merge.segments import (
+    segments_of,
+    split_segments,
+    TranscriptSegment,
+)
 from transcript_manager.merge.settings import MergeSettings
 from transcript_manager.merge.slot import Slot
 from transcript_manager.merge.window import HeardWindow
@@ -43,9 +49,6 @@ _CUT_S = 0.15
 """A word so close to the newest window's end is not shown: it is most often cut."""
 _LATE_S = 5.0
 """Later than this no window comes, as a rule: where the search for earlier ones stops."""
-_RESTART_WINDOWS = 3
-_RESTART_S = 15.0
-"""Three windows in a row that are so late are no late ones: the source has started over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,9 @@ class Transcript:
         self._last_stream_end: tuple[float, float] | None = None
         self._spans: deque[tuple[float, float]] = deque(maxlen=64)  # (start, end) merged [s]
         self._witnesses: deque[tuple[float, float]] = deque(maxlen=64)  # without looping windows
-        self._past_ends_s: list[float] = []  # of windows from the far past, in a row
+        self._restart_watch = RestartWatch()
+        self._horizon: Horizon | None = None
+        self._last_words: deque[tuple[str, float]] = deque(maxlen=4)  # frozen: text, middle [s]
         self.frozen_count = 0
         """Segments frozen so far."""
         self.ignored_windows = 0
@@ -105,7 +110,7 @@ class Transcript:
         if span == self._last_stream_end:
             self.ignored_windows += 1
             return MergeResult('', ())
-        if self._has_started_over(decode):
+        if self._restart_watch.sees_restart(decode.end_s, merged_end_s=self._merged_end_s):
             self.restarts += 1
             text, rest = self.flush()
             stable_text += text
@@ -150,8 +155,45 @@ class Transcript:
         self._stream_start_s = None
         self._spans.clear()
         self._witnesses.clear()
-        self._past_ends_s.clear()
+        self._restart_watch.clear()
+        self._horizon = None
         return text + more, frozen
+
+    def settle(self) -> tuple[str, list[TranscriptSegment]]:
+        """
+        Make everything final that was heard so far, while the stream goes on.
+
+        What is cut by the end of the newest window is left to the next one.
+
+        :returns: the new stable text and the segments frozen
+        """
+        cut_s = self._merged_end_s - _CUT_S
+        self._slots = [s for s in self._slots if s.stable or s.end_s <= cut_s]
+        text = self._promote(float('inf'))
+        more, frozen = self._freeze(float('inf'))
+        if self._frozen_end_s > float('-inf'):
+            self.ignore_before(self._frozen_end_s)
+        return text + more, frozen
+
+    def ignore_before(self, at_s: float) -> None:
+        """Take nothing from now on that was said before a time [s]; to be settled first."""
+        if self._horizon is None or at_s >= self._horizon.at_s:
+            self._horizon = Horizon(at_s, tuple(self._last_words))
+
+    def resume(
+        self, frozen_count: int, end_s: float, last_words: Sequence[tuple[str, float]]
+    ) -> None:
+        """
+        Go on where another transcript of the same stream has ended.
+
+        :param frozen_count: segments it has frozen
+        :param end_s: end of its last one [s]
+        :param last_words: (text, middle [s]) of its last words
+        """
+        self.frozen_count = frozen_count
+        self._last_words.extend(last_words)
+        self._frozen_end_s = end_s
+        self.ignore_before(end_s)
 
     def active(self) -> list[TranscriptSegment]:
         """Return the segments that are not frozen, with what is shown of them."""
@@ -171,31 +213,24 @@ class Transcript:
             return max(self._frozen_end_s, self._slots[self._stable_count - 1].end_s)
         return self._frozen_end_s
 
-    def _has_started_over(self, decode: Decode) -> bool:
-        """Whether window after window comes from before all that could be late."""
-        past = self._past_ends_s
-        if decode.end_s >= self._merged_end_s - _RESTART_S:
-            past.clear()
-            return False
-        if past and decode.end_s <= past[-1]:
-            past.clear()
-        past.append(decode.end_s)
-        return len(past) >= _RESTART_WINDOWS
-
     # -- voting --------------------------------------------------------------------------------
 
     def _take(self, decode: Decode) -> None:
         """Let a decode vote on the slots."""
         if self._stream_start_s is None:
             self._stream_start_s = decode.start_s
-        window = HeardWindow(decode, opens_stream=decode.start_s == self._stream_start_s)
+        window = HeardWindow(
+            decode,
+            opens_stream=decode.start_s == self._stream_start_s,
+            horizon=self._horizon,
+        )
         first = 0
         while first < len(self._slots) and self._slots[first].end_s < window.start_s - _MARGIN_S:
             first += 1
         self._slots[first:] = self._vote(window, first)
         self._spans.append((decode.start_s, decode.end_s))
         if not window.has_loop:
-            self._witnesses.append((decode.start_s, decode.end_s))
+            self._witnesses.append((window.start_s, window.end_s))
         self._merged_end_s = max(self._merged_end_s, decode.end_s)
         self._window_s = max(self._window_s, decode.duration_s)
         # What windows after windows did not hear is forgotten, so that inventions do not pile up.
@@ -330,7 +365,7 @@ class Transcript:
             return '', []
         stop = gone
         if gone < len(self._slots):
-            groups = _split_segments(self._slots)
+            groups = split_segments(self._slots)
             stop = 0
             for group in groups:
                 if stop + len(group) > gone:
@@ -352,35 +387,13 @@ class Transcript:
         frozen = self._render(self._slots[:stop], frozen=True)
         self.frozen_count += len(frozen)
         self._frozen_end_s = max(self._frozen_end_s, frozen[-1].end_s)
+        words = [w for segment in frozen[-2:] for w in segment.words if not w.is_punctuation]
+        self._last_words.extend((w.text, (w.start_s + w.end_s) / 2) for w in words[-4:])
         del self._slots[:stop]
         self._stable_count -= stop
         return text, frozen
 
     def _render(self, slots: list[Slot], *, frozen: bool) -> list[TranscriptSegment]:
-        """Turn slots into segments; averaged times that overlap are cut to stay in order."""
-        segments = []
-        at_s = self._frozen_end_s
-        following = iter([*slots[1:], None])
-        for group in _split_segments(slots):
-            words = []
-            for slot, after in zip(group, following):  # noqa: B905 - following runs across groups
-                start_s = max(slot.start_s, at_s)
-                end_s = max(slot.end_s, start_s)
-                if after is not None:
-                    end_s = min(end_s, max(after.start_s, start_s))
-                words += words_of(slot, frozen=frozen, start_s=start_s, end_s=end_s)
-                at_s = end_s
-            segments.append(TranscriptSegment(self.frozen_count + len(segments), tuple(words)))
-        return segments
-
-
-def _split_segments(slots: list[Slot]) -> Iterator[list[Slot]]:
-    """Group slots into segments; the first slot opens one whatever its votes."""
-    group: list[Slot] = []
-    for slot in slots:
-        if group and slot.opens_segment:
-            yield group
-            group = []
-        group.append(slot)
-    if group:
-        yield group
+        return segments_of(
+            slots, frozen=frozen, from_s=self._frozen_end_s, first_index=self.frozen_count
+        )

@@ -23,6 +23,7 @@ from transcript_manager.merge.evidence import (
     UNSURE_MARK_WEIGHT,
 )
 from transcript_manager.merge.gaps import Pairing
+from transcript_manager.merge.horizon import Horizon
 from transcript_manager.merge.slot import Slot
 from transcript_manager.merge.words import fuse, HeardWord
 
@@ -32,16 +33,23 @@ class HeardWindow:
     The words of one decode and their weights.
 
     :param opens_stream: True if nothing was said before the window: its start cuts nothing
+    :param horizon: before which the window is taken to hold nothing
     """
 
-    def __init__(self, decode: Decode, *, opens_stream: bool) -> None:
+    def __init__(
+        self, decode: Decode, *, opens_stream: bool, horizon: Horizon | None = None
+    ) -> None:
         self.start_s = decode.start_s
         self.end_s = decode.end_s
         self.words: list[HeardWord] = fuse(decode)
+        if horizon is not None and horizon.at_s > decode.start_s:
+            self.start_s = min(horizon.at_s, decode.end_s)
+            self.words = horizon.keep(self.words)
+            opens_stream = True  # the audio before is there, so nothing is cut
         self.is_timed = all(w.is_timed for w in self.words)
-        self._cut_left_s = float('-inf') if opens_stream else decode.start_s
+        self._cut_left_s = float('-inf') if opens_stream else self.start_s
         self._cut_right_s = float('inf') if decode.end_of_stream else decode.end_s
-        self._covered_s = (decode.start_s, decode.end_s)
+        self._covered_s = (self.start_s, decode.end_s)
         self._loops = looped(self.words)
         self._isolated = isolated(self.words)
         self.has_loop = True in self._loops

@@ -276,6 +276,25 @@ TRANSCRIPT_MANAGER = (
         0,
         20,
     ),
+    Spec(
+        'journal_dir',
+        '',
+        'folder of the journal: each frozen segment is on disk before it is published; empty: '
+        'none',
+    ),
+    Spec(
+        'journal_continue_s',
+        60.0,
+        'a session that was killed less than so long ago is gone on with [s]; 0: never',
+        0.0,
+        1e6,
+    ),
+    Spec('transcribe_max_s', 60.0, 'longest goal of the action transcribe [s]', 1.0, 3600.0),
+    Spec(
+        'lag_warn_s', 3.0, 'text that is later than this is a warning in diagnostics [s]', 0.1, 1e3
+    ),
+    Spec('lag_error_s', 10.0, '... and than this an error [s]', 0.1, 1e3),
+    Spec('no_tokens_warn_s', 10.0, 'no tokens for so long is a warning [s]', 0.1, 1e6),
     AUTOSTART,
 )
 
