@@ -11,6 +11,7 @@ from rclpy.node import Node
 
 TOPIC = '/diagnostics'
 _PERIOD_S = 1.0
+_OTHER_CLOCK_S = 3600.0
 
 _LEVELS = {
     'ok': DiagnosticStatus.OK,
@@ -35,6 +36,19 @@ class Health:
         if list(_LEVELS).index(level) > list(_LEVELS).index(self.level):
             self.level = level
         self.messages.append(message)
+
+    def note_lag(self, lag_s: float, thresholds: Mapping[str, float]) -> None:
+        """
+        Add a complaint if what a node makes comes late.
+
+        :param thresholds: with ``lag_warn_s`` and ``lag_error_s``
+        """
+        if lag_s > _OTHER_CLOCK_S:
+            return  # a replay, or stamps of another clock: nothing can be said
+        for level in ('error', 'warn'):
+            if lag_s > thresholds[f'lag_{level}_s']:
+                self.note(level, f'text comes {lag_s:.1f} s after its audio')
+                return
 
 
 class DiagnosticsPublisher:

@@ -21,7 +21,7 @@ class Snapshot:
     revision: int
     position_ns: int
     """End of the audio merged so far, on the clock of the stamps [ns]; 0 before the first."""
-    segments: tuple[msg.TranscriptSegment, ...]
+    segments: list[msg.TranscriptSegment]
     """Frozen segments, all of them."""
     stable_text: str
     """Of the active part."""
@@ -46,8 +46,11 @@ class TranscriptListener(Node):
         """Notified when anything new has arrived."""
         self._update = msg.TranscriptUpdate()
         self._tokens = msg.WhisperTokens()
-        self._segments: dict[int, msg.TranscriptSegment] = {}
-        self._appended = ''
+        self._segments: list[msg.TranscriptSegment] = []
+        self._newest_index = -1
+        self._frozen_chars = 0
+        self._appended: list[str] = []
+        self._appended_chars = 0
         for message_type, topic, callback, profile in (
             (msg.TranscriptSegment, 'transcript/frozen', self._on_frozen, qos.TRANSCRIPT_FROZEN),
             (String, 'transcript/text', self._on_text, qos.TRANSCRIPT_TEXT),
@@ -60,34 +63,42 @@ class TranscriptListener(Node):
         """Return what has arrived so far; callable from any thread."""
         with self.changed:
             update = self._update
-            segments = tuple(self._segments[k] for k in sorted(self._segments))
-            frozen_length = sum(len(s.text) for s in segments)
+            self._appended[:] = [''.join(self._appended)]
             return Snapshot(
                 revision=update.revision,
                 position_ns=to_ns(update.header.stamp),
-                segments=segments,
+                segments=self._segments[:],
                 stable_text=update.stable_text,
                 tentative_text=update.tentative_text,
-                appended_text=self._appended,
+                appended_text=self._appended[0],
                 language=self._tokens.language,
                 model=self._tokens.model,
                 inference_ms=self._tokens.inference_ms,
                 is_ended=update.end_of_stream,
                 is_complete=(
                     update.end_of_stream
-                    and len(segments) >= update.frozen_count
-                    and len(self._appended) >= frozen_length
+                    and self._newest_index + 1 >= update.frozen_count
+                    and self._appended_chars >= self._frozen_chars
                 ),
             )
 
     def _on_frozen(self, message: msg.TranscriptSegment) -> None:
         with self.changed:
-            self._segments[message.index] = message
+            if message.index <= self._newest_index and self._is_known(message):
+                return
+            self._newest_index = message.index
+            self._segments.append(message)
+            self._frozen_chars += len(message.text)
             self.changed.notify_all()
+
+    def _is_known(self, message: msg.TranscriptSegment) -> bool:
+        """Whether a segment comes again; one that only has its index is of another manager."""
+        return any(s.index == message.index and s.start == message.start for s in self._segments)
 
     def _on_text(self, message: String) -> None:
         with self.changed:
-            self._appended += message.data
+            self._appended.append(message.data)
+            self._appended_chars += len(message.data)
             self.changed.notify_all()
 
     def _on_update(self, message: msg.TranscriptUpdate) -> None:

@@ -71,6 +71,11 @@ AUTOSTART = Spec(
     'configure and activate at the start; false: a lifecycle manager does it',
 )
 
+LAG_WARN = Spec(
+    'lag_warn_s', 3.0, 'what comes later than this is a warning in diagnostics [s]', 0.1, 1e3
+)
+LAG_ERROR = Spec('lag_error_s', 10.0, '... and than this an error [s]', 0.1, 1e3)
+
 _MERGE = MergeSettings()
 _OPTIONS, _VOICE, _GUARDS = DecodeOptions(), VoiceSettings(), GuardSettings()
 
@@ -223,6 +228,9 @@ WHISPER = (
         0.0,
         live=True,
     ),
+    Spec('duty_warn', 0.9, 'decode time per hop from which on diagnostics warn', 0.1, 100.0),
+    LAG_WARN,
+    LAG_ERROR,
     Spec('use_gpu', False, 'decode on a GPU, where whisper.cpp was built for one'),
     Spec('gpu_device', 0, 'which GPU; 0 is the first', 0, 15),
     Spec(
@@ -302,6 +310,19 @@ TRANSCRIPT_MANAGER = (
 def merge_settings(values: dict[str, Any]) -> MergeSettings:
     """Make the merge's settings of the transcript manager's parameters."""
     return MergeSettings(**{field.name: values[field.name] for field in fields(MergeSettings)})
+
+
+def check_lags(values: dict[str, Any]) -> None:
+    """
+    Check the thresholds of diagnostics against each other.
+
+    :raises ParameterError: if an error would come before its warning
+    """
+    if values['lag_error_s'] < values['lag_warn_s']:
+        raise ParameterError(
+            f'parameter lag_error_s is {values["lag_error_s"]:g}, must be at least lag_warn_s, '
+            f'{values["lag_warn_s"]:g}'
+        )
 
 
 # Declared by rclpy itself, in every node.

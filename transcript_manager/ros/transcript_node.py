@@ -21,7 +21,6 @@ import time
 from std_msgs.msg import String
 
 from transcript_manager import msg
-from transcript_manager.errors import ParameterError
 from transcript_manager.merge.segments import split_text
 from transcript_manager.ros import parameters, qos
 from transcript_manager.ros.conversions import (
@@ -67,6 +66,7 @@ class TranscriptNode(ManagedNode):
     def configure(self) -> None:
         """Begin with an empty transcript, or go on with the one that was killed."""
         values = self.values
+        parameters.check_lags(values)
         restored = None
         if values['journal_dir']:
             self.journal = Journal(values['journal_dir'], self.get_namespace())
@@ -75,11 +75,6 @@ class TranscriptNode(ManagedNode):
                 self.get_logger().info(f'going on with the session of {self.journal.path}')
             if self.journal.complaint:
                 self.get_logger().error(self.journal.complaint)
-        if values['lag_error_s'] < values['lag_warn_s']:
-            raise ParameterError(
-                f'parameter lag_error_s is {values["lag_error_s"]:g}, must be at least '
-                f'lag_warn_s, {values["lag_warn_s"]:g}'
-            )
         self.session = Session(
             parameters.merge_settings(values), journal=self.journal, restored=restored
         )
@@ -180,10 +175,8 @@ class TranscriptNode(ManagedNode):
                 health.note(
                     'warn', f'no tokens for {silent_s:.0f} s; does a whisper node publish them?'
                 )
-            elif self._lag_s > values['lag_error_s']:
-                health.note('error', f'text comes {self._lag_s:.1f} s after its audio')
-            elif self._lag_s > values['lag_warn_s']:
-                health.note('warn', f'text comes {self._lag_s:.1f} s after its audio')
+            else:
+                health.note_lag(self._lag_s, values)
         if journal is not None:
             journal.append([])  # what waits for the disk is tried again
             health.values |= {

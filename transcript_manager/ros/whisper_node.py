@@ -67,6 +67,7 @@ class WhisperNode(ManagedNode):
     def configure(self) -> None:
         """Load the model."""
         values = self.values
+        parameters.check_lags(values)
         model = models.resolve(values['model'], progress=self._log_progress())
         self._model_file = _FileWatch(model.path)
         self._model_complaint = ''
@@ -346,6 +347,10 @@ class WhisperNode(ManagedNode):
             self._skipped_before[stream.name] = load.skipped
             if skipped:
                 health.note('warn', f'{skipped} windows skipped since the last report')
+        if load is not None and self.is_active:
+            health.note_lag(stream.lag_s, self.values)
+            if load.duty > self.values['duty_warn']:
+                health.note('warn', f'decoding takes {load.duty:.2f} of the time there is')
         if load is not None and load.last_aborted:
             health.note('error', 'decodes take longer than a window; take a smaller model')
         for complaint in (stream.complaint, stream.prompt_complaint):
