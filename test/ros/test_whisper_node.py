@@ -376,7 +376,7 @@ def test_detection_is_asked_for_by_service(graph):
         ({'openvino_device': 'CPU'}, 'whisper.cpp cannot use it'),
     ],
 )
-def test_what_cannot_be_is_refused_at_the_start(graph, parameters, says):
+def test_what_cannot_be_is_refused_at_the_start(parameters, says):
     values = [Parameter(k, value=v) for k, v in {'model': 'demo', **parameters}.items()]
-    with pytest.raises(TranscriptManagerError, match=says):
-        graph.add(lambda: WhisperNode(parameter_overrides=values))
+    with Process() as process, pytest.raises(TranscriptManagerError, match=says):
+        process.add(lambda: WhisperNode(parameter_overrides=values))
