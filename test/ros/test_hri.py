@@ -1,13 +1,17 @@
 """REP-155: another program hears LiveSpeech, tracked and is_speaking, with either hri_msgs."""
 
 from functools import partial
+import itertools
 import json
 from pathlib import Path
+import signal
 import sys
+import time
 
 import pytest
 from rclpy.node import Node
 from stand_ins import build
+from std_srvs.srv import Trigger
 
 from transcript_manager import msg
 from transcript_manager.errors import ParameterError
@@ -21,6 +25,7 @@ from transcript_manager.streams.messages import NS_PER_S, to_ns
 
 TEST = Path(__file__).resolve().parents[1]
 LISTENER = TEST / 'support' / 'hri_listener.py'
+GREETING = ' Hello'
 VALUES = {'hri': True, 'voice_id': 'anonymous_speaker', 'utterance_silence_s': 1.0}
 
 
@@ -52,21 +57,42 @@ class Talker:
 
     def send(self, message):
         end_ns = to_ns(message.header.stamp) + message.window_ms * NS_PER_MS
-        self._tokens.publish(message)
-        self._wait_until(
-            lambda: self.transcript.snapshot().position_ns >= end_ns, 'the merge of a window'
-        )
+        sent_s = float('-inf')
 
-    def greet(self, at_s):
-        """Say one word and end the stream, to see who listens."""
-        token = msg.WhisperToken(text=' Hello', probability=0.9, start_ms=100, end_ms=500)
+        def is_merged():
+            nonlocal sent_s
+            if self.transcript.snapshot().position_ns >= end_ns:
+                return True
+            if time.monotonic() - sent_s > 2.0:  # again: a node may not have been found yet
+                sent_s = time.monotonic()
+                self._tokens.publish(message)
+            return False
+
+        self._wait_until(is_merged, 'the merge of a window')
+
+    def greet_until(self, is_heard):
+        """Greet until somebody listens: discovery takes its time."""
+        times_s = itertools.count(100, 10)
+
+        def greeted():
+            self._greet(next(times_s))
+            end_s = time.monotonic() + 0.5
+            while not is_heard() and time.monotonic() < end_s:
+                time.sleep(0.02)
+            return is_heard()
+
+        self._wait_until(greeted, 'somebody who listens')
+
+    def _greet(self, at_s):
+        """Say one word and end the stream."""
+        token = msg.WhisperToken(text=GREETING, probability=0.9, start_ms=100, end_ms=500)
         message = msg.WhisperTokens(window_ms=1000, language='en', end_of_stream=True)
         message.header.stamp = to_time(at_s * NS_PER_S)
         message.segments = [msg.WhisperSegment(start_ms=100, end_ms=500, tokens=[token])]
         self.send(message)
 
-    def play(self, bag, language):
-        for record in read_bag(TEST / 'bags' / bag):
+    def play(self, bag, language, *, windows=slice(None)):
+        for record in list(read_bag(TEST / 'bags' / bag))[windows]:
             message = msg.WhisperTokens(
                 window_ms=record.window_ms, language=language, end_of_stream=record.end_of_stream
             )
@@ -95,6 +121,12 @@ def heard_by(program, what):
     return [line[what] for line in lines if what in line]
 
 
+def finals_of(robot):
+    """Return the finals since the last greeting."""
+    texts = [s['final'] for s in heard_by(robot, 'speech') if s['final']]
+    return texts[len(texts) - texts[::-1].index(GREETING) :] if GREETING in texts else []
+
+
 def words_in(text):
     return ''.join(c for c in text if c.isalnum() or c == ' ').split()
 
@@ -118,19 +150,13 @@ def test_a_robot_hears_what_is_said(
     assert heard('tracked') == [['anonymous_speaker']]
 
     talker = Talker(graph, wait_until)
-    for at_s in range(100, 1000, 10):
-        talker.greet(at_s)
-        if heard('speech'):
-            break
+    talker.greet_until(lambda: heard('speech'))
     talker.play('second', 'en')
     snapshot = talker.transcript.snapshot
     wait_until(lambda: snapshot().is_complete, 'the whole transcript')
-    said = snapshot().appended_text.rpartition(' Hello')[2]
+    said = snapshot().appended_text.rpartition(GREETING)[2]
 
-    def finals():
-        texts = [s['final'] for s in heard('speech') if s['final']]
-        return texts[len(texts) - texts[::-1].index(' Hello') :]
-
+    finals = partial(finals_of, robot)
     wait_until(lambda: finals() and finals()[-1].endswith('fifteen minutes.'), 'the last final')
     assert words_in(''.join(finals())) == words_in(said) and len(finals()) > 2
     # Where nobody pauses, not even the punctuation differs.
@@ -153,12 +179,43 @@ def test_a_robot_hears_what_is_said(
     assert 'Traceback' not in manager.output + robot.output
 
 
+def test_a_flush_ends_an_utterance_and_a_restart_repeats_none(
+    hri_msgs, graph, start, start_node, wait_until, tmp_path
+):
+    env = hri_msgs['hri_msgs']
+    robot = start([sys.executable, LISTENER], env)
+    finals = partial(finals_of, robot)
+    manager = start_node('transcript_manager', env=env, journal_dir=tmp_path)
+    talker = Talker(graph, wait_until)
+    talker.greet_until(lambda: heard_by(robot, 'speech'))
+    talker.play('second', 'en', windows=slice(5))
+    assert not finals()  # in the middle of a sentence
+    node = graph.add(lambda: Node('caller'))
+    flush = node.create_client(Trigger, '/transcript_manager/flush')
+    assert flush.wait_for_service(30)
+    flush.call_async(Trigger.Request())
+    wait_until(finals, 'the final of the flush')
+    (told,) = finals()
+    assert told.startswith(' David, the battery of the big robot')
+
+    talker.play('second', 'en', windows=slice(5, 12))
+    wait_until(lambda: 'robot now' in finals()[-1], 'a final whose words are not frozen yet')
+    manager.stop(signal.SIGKILL)
+    again = start_node('transcript_manager', env=env, journal_dir=tmp_path)
+    again.wait_for('going on with the session')
+    talker.play('second', 'en', windows=slice(12, None))
+    wait_until(lambda: finals()[-1].endswith('fifteen minutes.'), 'the last final')
+    said = ''.join(finals())
+    for words in ('David, the battery', 'Where is our robot now', 'Thanks, David'):
+        assert said.count(words) == 1
+    assert 'Traceback' not in manager.output + again.output + robot.output
+
+
 def test_without_hri_msgs_the_node_does_without(graph, start_node, wait_until):
     manager = start_node('transcript_manager')
     manager.wait_for('transcript manager is ready')
     talker = Talker(graph, wait_until)
-    talker.greet(100)
-    wait_until(lambda: talker.transcript.snapshot().appended_text == ' Hello', 'the text')
+    talker.greet_until(lambda: talker.transcript.snapshot().appended_text)
     node = graph.add(lambda: Node('onlooker'))
     topics = [name for name, _ in node.get_topic_names_and_types()]
     assert '/transcript/text' in topics

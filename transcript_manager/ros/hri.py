@@ -106,7 +106,8 @@ class HriPublisher:
         """
         heard = self._utterances.update(
             change.active,
-            # A command must not be heard twice because the node was restarted.
+            # A command must not be heard twice because the node was restarted; of an utterance
+            # that this cut, only what is said from now on is told.
             change.frozen[change.restored :],
             change.heard.end_s,
             end_of_stream=change.end_of_stream or change.is_settled,

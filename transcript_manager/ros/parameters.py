@@ -307,8 +307,7 @@ TRANSCRIPT_MANAGER = (
     Spec(
         'hri',
         True,
-        'publish speech as REP-155 has it, where hri_msgs is installed: LiveSpeech, tracked and '
-        'is_speaking below /humans/voices',
+        'publish speech below /humans/voices as REP-155 has it, where hri_msgs is installed',
     ),
     Spec('voice_id', 'anonymous_speaker', 'of the voice, a part of the names of those topics'),
     Spec(
