@@ -14,6 +14,7 @@ import pytest
         'transcript_manager.audio.microphone',
         'transcript_manager.decoder.engine',
         'transcript_manager.decoder.models',
+        'transcript_manager.interop.utterances',
         'transcript_manager.merge.transcript',
         'transcript_manager.result',
     ],

@@ -26,6 +26,7 @@ from transcript_manager.decoder.guards import GuardSettings
 from transcript_manager.decoder.options import DecodeOptions, MAX_FALLBACKS, MAX_THREADS
 from transcript_manager.decoder.voice import VoiceSettings
 from transcript_manager.errors import ParameterError, TranscriptManagerError
+from transcript_manager.interop.utterances import SILENCE_S
 from transcript_manager.merge.transcript import MergeSettings
 
 REALTIME, LOCKSTEP = 'realtime', 'lockstep'
@@ -303,6 +304,18 @@ TRANSCRIPT_MANAGER = (
     ),
     Spec('lag_error_s', 10.0, '... and than this an error [s]', 0.1, 1e3),
     Spec('no_tokens_warn_s', 10.0, 'no tokens for so long is a warning [s]', 0.1, 1e6),
+    Spec(
+        'hri',
+        True,
+        'publish speech below /humans/voices as REP-155 has it, where hri_msgs is installed',
+    ),
+    Spec('voice_id', 'anonymous_speaker', 'of the voice, a part of the names of those topics'),
+    Spec(
+        'utterance_silence_s',
+        1.0,
+        'without a word for so long, an utterance has ended and goes out as final [s]',
+        *SILENCE_S,
+    ),
     AUTOSTART,
 )
 

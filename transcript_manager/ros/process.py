@@ -16,6 +16,7 @@ import threading
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
@@ -65,10 +66,20 @@ class Process:
             raise KeyboardInterrupt
 
     def add(self, factory: Callable[[], Node]) -> Node:
-        """Create a node here and bring it up; its failure ends the process."""
+        """
+        Create a node here and bring it up; its failure ends the process.
+
+        :raises TranscriptManagerError: if ROS refuses it: a name, an enclave, a middleware
+            without security
+        """
         self._is_constructing = True
         try:
-            node = factory()
+            try:
+                node = factory()
+            except rclpy_implementation.RCLError as error:
+                raise TranscriptManagerError(
+                    f'ROS refuses the node: {_one_line(error)}'
+                ) from error
             self._nodes.append(node)
             if isinstance(node, ManagedNode):
                 node.on_failure = self._fail

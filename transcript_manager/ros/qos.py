@@ -21,3 +21,8 @@ TRANSCRIPT_FROZEN = _reliable(1000, latched=True)
 """Late subscribers get the last 1000 segments."""
 TRANSCRIPT_TEXT = _reliable(1000, latched=True)
 """Latched too: it is a delta, and one lost before discovery would be missing for good."""
+LIVE_SPEECH = _reliable(10)
+IS_SPEAKING = _reliable(1, latched=True)
+"""Published when it changes, so a late subscriber must get the newest."""
+VOICES_TRACKED = _reliable(1, latched=True)
+"""As REP-155's listeners have it."""

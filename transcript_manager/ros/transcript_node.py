@@ -11,6 +11,7 @@ ROS API
 * services ``~/get_transcript`` (transcript_manager/GetTranscript), ``~/reset``, ``~/flush``,
   ``~/pause``, ``~/resume`` (std_srvs/Trigger): transcript_services.py
 * action ``~/transcribe`` (transcript_manager/Transcribe): transcribe_action.py
+* publishes what REP-155 asks for, where hri_msgs is installed: hri.py
 * parameters: ``TRANSCRIPT_MANAGER`` of parameters.py
 """
 
@@ -29,6 +30,7 @@ from transcript_manager.ros.conversions import (
     transcript_segment_to_msg,
 )
 from transcript_manager.ros.diagnostics import DiagnosticsPublisher, Health
+from transcript_manager.ros.hri import hri_publisher
 from transcript_manager.ros.managed_node import ManagedNode
 from transcript_manager.ros.process import run_node
 from transcript_manager.ros.transcribe_action import TranscribeAction
@@ -62,6 +64,7 @@ class TranscriptNode(ManagedNode):
         self._api = TranscriptServices(self)
         self._transcribe = TranscribeAction(self)
         self._diagnostics = DiagnosticsPublisher(self, self._health)
+        self._hri = hri_publisher(self, self.values)
 
     def configure(self) -> None:
         """Begin with an empty transcript, or go on with the one that was killed."""
@@ -79,6 +82,8 @@ class TranscriptNode(ManagedNode):
             parameters.merge_settings(values), journal=self.journal, restored=restored
         )
         self._revision = 0
+        if self._hri is not None:
+            self._hri.begin()
 
     def activate(self) -> None:
         """Merge from now on."""
@@ -145,6 +150,8 @@ class TranscriptNode(ManagedNode):
         update.header.stamp = to_time(change.end_ns)
         update.header.frame_id = self._frame_id
         self._updates.publish(update)
+        if self._hri is not None:
+            self._hri.update(change, header=update.header, language=session.language)
         self._transcribe.hear(change.heard)
 
     def _health(self) -> list[Health]:

@@ -42,6 +42,10 @@ class Change:
     end_of_stream: bool = False
     has_restarted: bool = False
     """The stream's times have jumped back."""
+    is_settled: bool = False
+    """All that was heard is final, and what is said next stands apart: flushed, paused, reset."""
+    restored: int = 0
+    """So many of the frozen segments were told as stable text before a restart."""
 
 
 class Session:
@@ -141,6 +145,7 @@ class Session:
         if self._origin_ns is None:
             self._begin_at(start_ns)
             frozen += self._restore(end_ns)
+        restored = len(frozen)
         self.language = message.language or self.language
         result = self._transcript.merge(to_decode(message, origin_ns=self._origin_ns))
         frozen += result.frozen
@@ -154,12 +159,13 @@ class Session:
             frozen,
             end_of_stream=message.end_of_stream,
             has_restarted=has_restarted,
+            restored=restored,
         )
 
     def settle(self) -> Change:
         """Freeze what was heard so far; the stream goes on."""
         text, frozen = self._transcript.settle()
-        return self._change(text, frozen)
+        return self._change(text, frozen, is_settled=True)
 
     def pause(self) -> Change:
         """Freeze what was heard so far, and take nothing until :meth:`resume`."""
@@ -201,7 +207,7 @@ class Session:
         change = None
         if self._origin_ns is not None:
             text, frozen = self._transcript.flush()
-            change = self._change(text, frozen)
+            change = self._change(text, frozen, is_settled=True)
         if self._journal is not None and self._restored is None:
             self._journal.end()
         elif self._journal is not None:  # nothing was heard: the next one may go on
@@ -274,6 +280,8 @@ class Session:
         *,
         end_of_stream: bool = False,
         has_restarted: bool = False,
+        is_settled: bool = False,
+        restored: int = 0,
     ) -> Change:
         before = self._entries
         records = []
@@ -296,6 +304,8 @@ class Session:
             self._merged_end_ns,
             end_of_stream,
             has_restarted,
+            is_settled,
+            restored,
         )
 
     def _save(self, records: list[Record], stable: list[TranscriptWord]) -> None:

@@ -1,0 +1,1 @@
+"""What other packages' vocabularies need of a transcript, without their messages."""
