@@ -25,7 +25,9 @@ _LOOP_S = 20.0  # time constant: averages jitter of 50 ms away, and follows 500 
 _MAX_STRETCH = 0.004  # nobody hears it
 _MAX_DRIFT = 0.001
 _IDLE_S = 1.0
+_IDLE_INTERVALS = 2.5
 _IDLE_MARGIN_S = 0.5
+_MAX_INTERVAL_S = 5.0
 
 
 class Timeline:
@@ -65,7 +67,9 @@ class Timeline:
         self._owed = 0.0
         self._to_drop = 0
         self._idle_samples = 0
-        self._in_gap = False
+        self._heard_ns = 0
+        self._interval_s = 0.0
+        self._idle_since_heard = 0
 
     @property
     def start_ns(self) -> int | None:
@@ -86,24 +90,27 @@ class Timeline:
             return 0.0
         return (captured_ns - self._start_ns) / NS_PER_S - self.position / self.sample_rate_hz
 
-    def push(self, samples: np.ndarray, captured_ns: int) -> np.ndarray:
+    def push(
+        self, samples: np.ndarray, captured_ns: int, *, now_ns: int | None = None
+    ) -> np.ndarray:
         """
         Take the next block and return what the stream goes on with.
 
         :param samples: int16, shape (n,)
         :param captured_ns: estimate of the first sample's capture time [ns]
+        :param now_ns: when it came, for :meth:`idle`; None: as soon as it could [ns]
         :returns: int16, shape (m,); the block itself where nothing had to be done
         """
         if not len(samples):
             return samples
         if not self._is_settled:
             self._settle(captured_ns)
+        self._note_arrival(len(samples), captured_ns, now_ns)
         error_s = self.behind_s(captured_ns)
         silence = 0
         if not self._idle_samples:
             silence = self._judge(error_s, captured_ns)
         samples = self._without_late(samples, error_s)
-        self._in_gap = False
         result = self._stretched(samples)
         if silence:
             self.gaps += 1
@@ -112,28 +119,37 @@ class Timeline:
         self.position += len(result)
         return result
 
-    def insert(self, count: int) -> np.ndarray:
-        """Return silence for samples that are known to be missing; of the sampling rate's."""
-        self.gaps += not self._in_gap
-        self.silence_samples += count
-        self.position += count
-        return np.zeros(count, np.int16)
-
     def idle(self, now_ns: int) -> np.ndarray:
         """
-        Return the silence of a source that has given nothing for a while.
+        Return the silence of a source that has given nothing for a while: time goes on.
+
+        For a while is more than a second, and more than twice as long as is usual.
 
         :param now_ns: on the clock of the capture times [ns]
         """
-        behind_s = self.behind_s(now_ns)
-        if behind_s < _IDLE_S:
+        idle_s = (now_ns - self._heard_ns) / NS_PER_S
+        if not self._starts or idle_s < max(_IDLE_S, _IDLE_INTERVALS * self._interval_s):
             return np.zeros(0, np.int16)
-        count = int((behind_s - _IDLE_MARGIN_S) * self.sample_rate_hz)
-        silence = self.insert(count)
-        self._in_gap = True
-        self._idle_samples += count
-        self._forget_group()
-        return silence
+        wanted = int((idle_s - _IDLE_MARGIN_S) * self.sample_rate_hz)
+        count = max(0, wanted - self._idle_since_heard)
+        if count:
+            self.gaps += self._idle_since_heard == 0
+            self.silence_samples += count
+            self.position += count
+            self._idle_samples += count
+            self._idle_since_heard += count
+            self._forget_group()
+        return np.zeros(count, np.int16)
+
+    def _note_arrival(self, count: int, captured_ns: int, now_ns: int | None) -> None:
+        length_s = count / self.sample_rate_hz
+        now_ns = captured_ns + round(length_s * NS_PER_S) if now_ns is None else now_ns
+        since_s = (now_ns - self._heard_ns) / NS_PER_S if self._heard_ns else 0.0
+        if not self._idle_since_heard:
+            length_s = max(length_s, since_s)
+        self._interval_s = min(_MAX_INTERVAL_S, max(length_s, 0.9 * self._interval_s))
+        self._heard_ns = now_ns
+        self._idle_since_heard = 0
 
     def _settle(self, captured_ns: int) -> None:
         self._starts.append(captured_ns - self.position * NS_PER_S // self.sample_rate_hz)
