@@ -142,6 +142,17 @@ def test_a_source_that_goes_and_comes_back():
     assert timeline.silence_samples + 20 * BLOCK == pytest.approx((late_s + 0.25 - 10) * RATE_HZ)
 
 
+def test_a_source_that_comes_back_fresh_is_on_time_at_once():
+    timeline = Timeline(RATE_HZ)
+    for k in range(20):
+        push(timeline, 10 + k * BLOCK_S)
+    assert len(timeline.idle(15 * NS_PER_S)) == 2.5 * RATE_HZ
+    heard = push(timeline, 15.0)
+    assert len(heard) == RATE_HZ // 2 + BLOCK and not heard[:-BLOCK].any() and heard[-BLOCK:].all()
+    assert (timeline.gaps, timeline.silence_samples) == (1, 3 * RATE_HZ)
+    assert 10 + timeline.position / RATE_HZ == 15.1
+
+
 def test_a_stream_that_is_ahead_for_good_is_cut():
     timeline = Timeline(RATE_HZ)
     for k in range(20):

@@ -105,10 +105,15 @@ class Timeline:
             return samples
         if not self._is_settled:
             self._settle(captured_ns)
+        is_back = self._idle_since_heard > 0
         self._note_arrival(len(samples), captured_ns, now_ns)
         error_s = self.behind_s(captured_ns)
         silence = 0
-        if not self._idle_samples:
+        if is_back and error_s > 0:  # the rest of the silence
+            silence = round(error_s * self.sample_rate_hz)
+            self.gaps -= 1
+            self._idle_samples = 0
+        elif not self._idle_samples:
             silence = self._judge(error_s, captured_ns)
         samples = self._without_late(samples, error_s)
         result = self._stretched(samples)

@@ -6,6 +6,7 @@ import functools
 import importlib
 
 from rclpy.clock import Clock, ClockType
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 
 from transcript_manager.audio.blocks import BlockSource
@@ -13,6 +14,7 @@ from transcript_manager.errors import ParameterError
 from transcript_manager.ros import qos
 from transcript_manager.streams.audio_messages import is_audio_type, SUPPORTED_TYPES, to_block
 
+RCLError = rclpy_implementation.RCLError
 _LOOK_S = 0.25
 
 
@@ -99,9 +101,15 @@ class AudioTopic:
     def _subscribe(self, kind: type, name: str) -> None:
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
-        self._subscription = self._node.create_subscription(
-            kind, self._topic, self._on_message, qos.AUDIO_IN
-        )
+            self._subscription = None
+        self.type_name = ''
+        try:
+            self._subscription = self._node.create_subscription(
+                kind, self._topic, self._on_message, qos.AUDIO_IN
+            )
+        except RCLError as error:  # this process has the topic with another type
+            self._complain(f'{self._topic} cannot be subscribed: {" ".join(str(error).split())}')
+            return
         self.type_name = name
         self.complaint = ''
         self._node.get_logger().info(f'{self._topic} carries {name}')
