@@ -51,6 +51,13 @@ class VirtualMicrophone:
         }
         (folder / 'client.conf').write_text('autospawn = no\nenable-shm = no\n')
         self._log = folder / 'log'
+        self._socket = socket
+        self.plug_in()
+
+    def plug_in(self) -> None:
+        """Start the daemon, at first and after :meth:`unplug`; then :meth:`wait_ready`."""
+        socket = self._socket
+        socket.unlink(missing_ok=True)
         with self._log.open('w') as log:
             self.daemon = subprocess.Popen(
                 [
@@ -107,6 +114,7 @@ class VirtualMicrophone:
     def unplug(self) -> None:
         """Take the device away."""
         self.daemon.kill()
+        self.daemon.wait(_STOP_TIMEOUT_S)
 
     def close(self) -> None:
         """End the daemon, whatever state it is in."""

@@ -12,6 +12,9 @@ import pytest
         'transcript_manager.audio.ring',
         'transcript_manager.audio.files',
         'transcript_manager.audio.microphone',
+        'transcript_manager.audio.recovering',
+        'transcript_manager.audio.blocks',
+        'transcript_manager.streams.audio_messages',
         'transcript_manager.decoder.engine',
         'transcript_manager.decoder.models',
         'transcript_manager.interop.utterances',
@@ -45,3 +48,17 @@ def test_a_missing_portaudio_is_said_when_the_microphone_is_asked_for(tmp_path):
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60)
     assert 'apt-get install libportaudio2' in done.stdout, done.stderr
+
+
+def test_the_devices_command_needs_portaudio_and_nothing_of_ros(tmp_path):
+    (tmp_path / 'sounddevice.py').write_text("raise OSError('PortAudio library not found')")
+    code = (
+        f'import sys; sys.path.insert(0, {str(tmp_path)!r})\n'
+        'from transcript_manager.cli.main import main\n'
+        'code = main(["devices"])\n'
+        'assert "rclpy" not in sys.modules\n'
+        'sys.exit(code)'
+    )
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stdout == ''
+    assert 'apt-get install libportaudio2' in done.stderr and len(done.stderr.splitlines()) == 1

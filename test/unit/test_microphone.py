@@ -137,6 +137,33 @@ def test_two_channels_are_averaged_and_resampled(fake_sounddevice):
     assert np.abs(heard - expected)[200:].max() < 0.01
 
 
+def test_one_channel_is_heard(fake_sounddevice):
+    frames = np.tile(np.arange(6) / 8, (1600, 1))
+    with Microphone('array', channel=4, sample_rate_hz=48000) as microphone:
+        stream = fake_sounddevice.streams[0]
+        assert stream.options['channels'] == 4
+        stream.deliver(frames[:, :4])
+        assert set(microphone.read(timeout_s=0.1)) == {3 * 4096}
+    with pytest.raises(AudioSourceError, match='"array" has 6 channels, channel 7 is asked for'):
+        Microphone('array', channel=7)
+
+
+def test_capture_times(fake_sounddevice):
+    """With a resampler, which holds some back: what comes out late was still captured early."""
+    with Microphone('array') as microphone:
+        stream = fake_sounddevice.streams[0]
+        came = 0
+        for delivered in range(30):
+            stream.deliver(np.zeros((4800, 2)), latency_s=0.3)
+            now_s = time.time()
+            samples, captured_ns = microphone.read_timed(0.0)
+            if len(samples):
+                held_s = 0.1 * delivered - came / RATE_HZ
+                assert 0 <= held_s < 0.1
+                assert captured_ns / 1e9 == pytest.approx(now_s - 0.3 - held_s, abs=0.03)
+            came += len(samples)
+
+
 @pytest.mark.parametrize(
     ('latency_s', 'believed_s'),
     [(0.3, 0.3), (0.0, 0.1), (-3.0, 0.1), (0.01, 0.1), (1e9, 0.1)],

@@ -51,6 +51,20 @@ def list_input_devices() -> list[InputDevice]:
     ]
 
 
+def look_again() -> None:
+    """
+    Let PortAudio see the devices that are there now; it looks once, when it is initialised.
+
+    No stream may be open.
+
+    :raises AudioSourceError: if PortAudio is missing
+    """
+    sounddevice = import_sounddevice()
+    # There is no public way; without it, what was plugged in again would never be seen.
+    sounddevice._terminate()
+    sounddevice._initialize()
+
+
 def choose_device(wanted: str, devices: Sequence[InputDevice]) -> InputDevice:
     """
     Choose a device.

@@ -51,6 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const='',
         help='the microphone: name, part of a name or index; the default one without NAME',
     )
+    source.add_argument('--topic', metavar='NAME', help='an audio topic of any known type')
+    parser.add_argument(
+        '--channel',
+        type=int,
+        metavar='N',
+        help='of the microphone or topic, from 1 (0: their mean)',
+    )
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument(
         '--realtime', action='store_true', help='play the file as it was recorded (the default)'
@@ -108,14 +115,26 @@ def run(args: argparse.Namespace) -> int:
         return session.run(view, streams_lines=_text_on_stdout(args) and not view_prints_result)
 
 
+def _source(args: argparse.Namespace) -> str:
+    if args.audio is not None:
+        # A file of such a name is still a file.
+        is_name = args.audio in (parameters.MICROPHONE, parameters.TOPIC)
+        return f'./{args.audio}' if is_name else args.audio
+    return parameters.TOPIC if args.topic is not None else parameters.MICROPHONE
+
+
 def _text_on_stdout(args: argparse.Namespace) -> bool:
     return args.format == 'text' and args.output is None
 
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot work before anything is loaded."""
-    if args.mic is not None and args.fast:
-        raise ParameterError('--fast is for sound files: a microphone gives no audio faster')
+    if args.audio is None and args.fast:
+        raise ParameterError(
+            '--fast is for sound files: a microphone or topic gives no audio faster'
+        )
+    if args.channel is not None and args.audio is not None:
+        raise ParameterError('--channel is for --mic and --topic: of a file all are heard')
     if args.timestamps and args.format != 'text':
         raise ParameterError('--timestamps is for --format text; json has all times in it')
     try:
@@ -159,8 +178,10 @@ class _Session:
         self._ring: AudioRingNode = add(
             AudioRingNode,
             {
-                'source': args.audio if args.audio is not None else parameters.MICROPHONE,
+                'source': _source(args),
                 'device': args.mic,
+                'channel': args.channel,
+                'audio_topic': args.topic,
                 'pace': pace,
                 'start_delay_s': 0.0,  # whom we need to find is in this process
                 'window_s': args.window,
@@ -180,7 +201,7 @@ class _Session:
             self._summarise(final)
         if self._ring.failure is not None:
             raise self._ring.failure
-        if is_complete and (self._args.mic is not None or not self._process.interrupted):
+        if is_complete and (self._args.audio is None or not self._process.interrupted):
             return EXIT_OK
         return EXIT_INTERRUPTED
 

@@ -30,7 +30,7 @@ from transcript_manager.interop.utterances import SILENCE_S
 from transcript_manager.merge.transcript import MergeSettings
 
 REALTIME, LOCKSTEP = 'realtime', 'lockstep'
-MICROPHONE = 'microphone'
+MICROPHONE, TOPIC = 'microphone', 'topic'
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,23 @@ _OPTIONS, _VOICE, _GUARDS = DecodeOptions(), VoiceSettings(), GuardSettings()
 
 AUDIO_RING = (
     Spec(
-        'source', MICROPHONE, 'where audio comes from: "microphone", or the path of a sound file'
+        'source',
+        MICROPHONE,
+        'where audio comes from: "microphone", "topic", or the path of a sound file',
     ),
     Spec('device', '', 'microphone: name, part of a name or index; empty: the default one'),
+    Spec(
+        'channel',
+        0,
+        'the channel to hear of a microphone or topic, from 1; 0: their mean (of a microphone, of '
+        'the first two)',
+        0,
+        64,
+    ),
+    Spec('audio_topic', 'audio', 'source "topic": its name'),
+    Spec('audio_type', '', 'source "topic": its type; empty: what is published there'),
+    Spec('audio_rate', 16000, 'of messages that do not tell theirs [Hz]', 1000, 768000),
+    Spec('audio_channels', 1, 'interleaved in messages that do not tell', 1, 64),
     Spec(
         'pace',
         REALTIME,
@@ -103,6 +117,15 @@ AUDIO_RING = (
         'a sound file starts so much later still [s]: listeners on other topics are found too',
         0.0,
         60.0,
+    ),
+    Spec('publish_audio', False, 'also publish each sample once, on "audio": to record it'),
+    Spec('mute_hold_off_s', 0.5, 'still mute after the end of a mute [s]', 0.0, 10.0),
+    Spec('mute_max_s', 60.0, 'a longer mute is lifted [s]; 0: never', 0.0, 3600.0),
+    Spec('no_signal_warn_s', 10.0, 'diagnostics warn after so much silence [s]', 0.5, 3600.0),
+    Spec('no_signal_error_s', 60.0, 'and say error after so much [s]', 0.5, 86400.0),
+    Spec('clipping_warn', 0.01, "warn from this share of a second's samples on", 0.0, 1.0),
+    Spec(
+        'gap_warn_s', 0.05, 'warn of so much inserted silence since the last report [s]', 0.0, 10.0
     ),
     AUTOSTART,
 )

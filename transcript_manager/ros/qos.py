@@ -14,6 +14,13 @@ def _reliable(depth: int, *, latched: bool = False) -> QoSProfile:
 
 AUDIO_WINDOW = _reliable(1)
 """The newest window; an older one is worthless."""
+AUDIO = _reliable(100)
+"""10 s of it: a recorder that is held up loses nothing; best-effort subscribers get it too."""
+AUDIO_IN = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=200, reliability=ReliabilityPolicy.BEST_EFFORT
+)
+"""Matches any publisher; deep enough for a burst."""
+MUTE = _reliable(10)
 TOKENS = _reliable(10)
 PROMPT = _reliable(1)
 TRANSCRIPT = _reliable(10)
