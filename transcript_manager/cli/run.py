@@ -24,6 +24,7 @@ from transcript_manager.ros.listener import to_result, to_result_segment, Transc
 from transcript_manager.ros.process import Process
 from transcript_manager.ros.transcript_node import TranscriptNode
 from transcript_manager.ros.whisper_node import WhisperNode
+from transcript_manager.streams.audio_bag import BagSource
 from transcript_manager.streams.messages import NS_PER_S
 
 EXIT_OK = 0
@@ -44,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument('--audio', metavar='FILE', help='a sound file of any common format')
+    source.add_argument('--bag', metavar='BAG', help='a rosbag2 bag with audio in it')
     source.add_argument(
         '--mic',
         metavar='NAME',
@@ -51,9 +53,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const='',
         help='the microphone: name, part of a name or index; the default one without NAME',
     )
+    parser.add_argument('--topic', metavar='NAME', help='of the audio, if a bag has several')
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument(
-        '--realtime', action='store_true', help='play the file as it was recorded (the default)'
+        '--realtime', action='store_true', help='play it as it was recorded (the default)'
     )
     pace.add_argument(
         '--fast', action='store_true', help='as fast as the machine goes; no window is skipped'
@@ -116,6 +119,8 @@ def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot work before anything is loaded."""
     if args.mic is not None and args.fast:
         raise ParameterError('--fast is for sound files: a microphone gives no audio faster')
+    if args.topic is not None and args.bag is None:
+        raise ParameterError('--topic is for --bag: it names the topic with the audio')
     if args.timestamps and args.format != 'text':
         raise ParameterError('--timestamps is for --format text; json has all times in it')
     try:
@@ -124,6 +129,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ParameterError(f'--namespace: {" ".join(str(error).split())}') from error
     if args.audio is not None:
         FileSource(args.audio).close()
+    if args.bag is not None:
+        BagSource(args.bag, topic=args.topic).close()
     check_output(args.output)
 
 
@@ -151,6 +158,8 @@ class _Session:
                 'translate': args.translate or None,
                 'prompt': args.prompt,
                 'vad': False if args.no_vad else None,
+                # Its stamps are of when it was recorded: today's clock has no part in it.
+                'use_sim_time': True if args.bag is not None else None,
             },
         )
         process.spin()
@@ -159,7 +168,8 @@ class _Session:
         self._ring: AudioRingNode = add(
             AudioRingNode,
             {
-                'source': args.audio if args.audio is not None else parameters.MICROPHONE,
+                'source': args.audio or args.bag or parameters.MICROPHONE,
+                'bag_topic': args.topic,
                 'device': args.mic,
                 'pace': pace,
                 'start_delay_s': 0.0,  # whom we need to find is in this process
