@@ -24,6 +24,7 @@ from transcript_manager.ros.listener import to_result, to_result_segment, Transc
 from transcript_manager.ros.process import Process
 from transcript_manager.ros.transcript_node import TranscriptNode
 from transcript_manager.ros.whisper_node import WhisperNode
+from transcript_manager.streams.audio_bag import BagSource
 from transcript_manager.streams.messages import NS_PER_S
 
 EXIT_OK = 0
@@ -42,8 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'their real ROS topics; other nodes can subscribe meanwhile. The result goes to '
         'standard output, everything else to standard error.'
     )
-    source = parser.add_mutually_exclusive_group(required=True)
+    source = parser.add_mutually_exclusive_group()
     source.add_argument('--audio', metavar='FILE', help='a sound file of any common format')
+    source.add_argument('--bag', metavar='BAG', help='a rosbag2 bag with audio in it')
     source.add_argument(
         '--mic',
         metavar='NAME',
@@ -51,7 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const='',
         help='the microphone: name, part of a name or index; the default one without NAME',
     )
-    source.add_argument('--topic', metavar='NAME', help='an audio topic of any known type')
+    parser.add_argument(
+        '--topic',
+        metavar='NAME',
+        help='listen to an audio topic of any known type; with --bag: the one with the audio',
+    )
     parser.add_argument(
         '--channel',
         type=int,
@@ -60,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument(
-        '--realtime', action='store_true', help='play the file as it was recorded (the default)'
+        '--realtime', action='store_true', help='play it as it was recorded (the default)'
     )
     pace.add_argument(
         '--fast', action='store_true', help='as fast as the machine goes; no window is skipped'
@@ -116,10 +122,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _source(args: argparse.Namespace) -> str:
-    if args.audio is not None:
+    recording = args.audio if args.audio is not None else args.bag
+    if recording is not None:
         # A file of such a name is still a file.
-        is_name = args.audio in (parameters.MICROPHONE, parameters.TOPIC)
-        return f'./{args.audio}' if is_name else args.audio
+        is_name = recording in (parameters.MICROPHONE, parameters.TOPIC)
+        return f'./{recording}' if is_name else recording
     return parameters.TOPIC if args.topic is not None else parameters.MICROPHONE
 
 
@@ -129,11 +136,16 @@ def _text_on_stdout(args: argparse.Namespace) -> bool:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot work before anything is loaded."""
-    if args.audio is None and args.fast:
+    if all(s is None for s in (args.audio, args.bag, args.mic, args.topic)):
+        raise ParameterError('nothing to listen to: give one of --audio, --bag, --mic, --topic')
+    if args.topic is not None and (args.audio is not None or args.mic is not None):
+        raise ParameterError('--topic is a source of its own, or of --bag; leave out the other')
+    is_recording = args.audio is not None or args.bag is not None
+    if not is_recording and args.fast:
         raise ParameterError(
-            '--fast is for sound files: a microphone or topic gives no audio faster'
+            '--fast is for recordings: a microphone or topic gives no audio faster'
         )
-    if args.channel is not None and args.audio is not None:
+    if args.channel is not None and is_recording:
         raise ParameterError('--channel is for --mic and --topic: of a file all are heard')
     if args.timestamps and args.format != 'text':
         raise ParameterError('--timestamps is for --format text; json has all times in it')
@@ -143,6 +155,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ParameterError(f'--namespace: {" ".join(str(error).split())}') from error
     if args.audio is not None:
         FileSource(args.audio).close()
+    if args.bag is not None:
+        BagSource(args.bag, topic=args.topic).close()
     check_output(args.output)
 
 
@@ -153,6 +167,7 @@ class _Session:
         self._args = args
         self._process = process
         self._started_s = time.monotonic()
+        self._is_recording = args.audio is not None or args.bag is not None
         namespace = args.namespace
 
         def add(factory, values: dict[str, object]):
@@ -170,6 +185,8 @@ class _Session:
                 'translate': args.translate or None,
                 'prompt': args.prompt,
                 'vad': False if args.no_vad else None,
+                # Its stamps are of when it was recorded: today's clock has no part in it.
+                'use_sim_time': True if args.bag is not None else None,
             },
         )
         process.spin()
@@ -179,9 +196,10 @@ class _Session:
             AudioRingNode,
             {
                 'source': _source(args),
+                'bag_topic': args.topic if args.bag is not None else None,
                 'device': args.mic,
                 'channel': args.channel,
-                'audio_topic': args.topic,
+                'audio_topic': args.topic if args.bag is None else None,
                 'pace': pace,
                 'start_delay_s': 0.0,  # whom we need to find is in this process
                 'window_s': args.window,
@@ -235,9 +253,11 @@ class _Session:
                 if isinstance(view, LiveView):
                     view.skipped_windows = self._whisper.skipped_windows
                 view.update(snapshot, (snapshot.position_ns - start_ns) / NS_PER_S)
-            if snapshot.is_complete:
+            # A live source goes on behind the end of a stream: its clock was set, perhaps.
+            may_end = self._is_recording or is_ending
+            if snapshot.is_complete and may_end:
                 return True
-            if snapshot.is_ended and give_up_s is None:
+            if snapshot.is_ended and may_end and give_up_s is None:
                 give_up_s = time.monotonic() + _FLUSH_TIMEOUT_S
             if self._process.finished.is_set():
                 if is_ending:  # a second signal
