@@ -196,7 +196,8 @@ class ManagedNode(LifecycleNode):
     def stop(self) -> None:
         """Ask the worker to end and wait for it, for a while."""
         self.stopping.set()
-        if self._worker is not None and self._worker is not threading.current_thread():
+        # Not alive yet: a signal came while it was being started; it sees that it has to stop.
+        if self.is_working and self._worker is not threading.current_thread():
             self._worker.join(_JOIN_TIMEOUT_S)
 
     @property
