@@ -1,11 +1,12 @@
 """
-Transcribe a bag again: from its recorded audio windows, or from its recorded tokens.
+Transcribe a bag again: from its recorded audio, audio windows, or tokens.
 
 ros2 launch transcript_manager replay.launch.py bag:=/path/to/bag
 ros2 launch transcript_manager replay.launch.py bag:=/path/to/bag replay:=audio model:=small.en
 
-`tokens` repeats the merge alone and needs no model; `audio` decodes anew. The transcript appears
-on the same topics as live.
+`tokens` repeats the merge alone and needs no model; `audio_window` and `audio` decode anew, the
+latter from the ring on, so that windows can be cut otherwise. The transcript appears on the same
+topics as live, with the bag's time as the nodes' clock.
 """
 
 from pathlib import Path
@@ -18,6 +19,13 @@ from launch_ros.substitutions import FindPackageShare
 
 from launch import LaunchContext, LaunchDescription
 
+NODES = {
+    'tokens': ('transcript_manager',),
+    'audio_window': ('whisper', 'transcript_manager'),
+    'audio': ('audio_ring', 'whisper', 'transcript_manager'),
+}
+"""Which nodes are behind a replayed topic."""
+
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the player and the nodes behind the replayed topic."""
@@ -28,12 +36,17 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 'replay',
                 default_value='tokens',
-                choices=['audio', 'tokens'],
-                description='which recorded topic to play: audio_window or tokens',
+                choices=list(NODES),
+                description='which recorded topic to play',
             ),
             DeclareLaunchArgument('rate', default_value='1.0', description='playing speed'),
             DeclareLaunchArgument(
-                'model', default_value='', description='for audio; empty: as in params_file'
+                'delay',
+                default_value='3.0',
+                description='time before the bag is played [s]: the model is loaded in it',
+            ),
+            DeclareLaunchArgument(
+                'model', default_value='', description='to decode with; empty: as in params_file'
             ),
             DeclareLaunchArgument(
                 'params_file',
@@ -73,16 +86,18 @@ def _actions(context: LaunchContext) -> list:
             output='screen',
         )
 
-    nodes = [node('transcript_manager', {})]
-    topic = 'tokens'
-    if value('replay') == 'audio':
-        topic = 'audio_window'
-        nodes.append(node('whisper', {'model': value('model')} if value('model') else {}))
+    topic = value('replay')
+    given = {
+        'audio_ring': {'source': 'topic'},
+        'whisper': {'model': value('model')} if value('model') else {},
+        'transcript_manager': {},
+    }
+    nodes = [node(executable, given[executable]) for executable in NODES[topic]]
     prefix = f'/{value("namespace").strip("/")}' if value('namespace').strip('/') else ''
     player = ExecuteProcess(
         cmd=[
             *('ros2', 'bag', 'play', value('bag'), '--clock', '--rate', value('rate')),
-            *('--topics', f'{prefix}/{topic}'),
+            *('--delay', value('delay'), '--topics', f'{prefix}/{topic}'),
         ],
         output='screen',
         # The nodes stay when the bag has ended: their transcript can still be read.

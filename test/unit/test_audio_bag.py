@@ -286,6 +286,18 @@ def test_a_bag_without_definitions_needs_the_package(tmp_path, samples, monkeypa
     np.testing.assert_array_equal(content(bag)[0], samples)
 
 
+def test_a_channel_is_chosen_or_their_mean_taken(tmp_path, store, samples):
+    pairs = np.stack([samples, np.zeros_like(samples)], axis=1).reshape(-1)
+    messages = arrays(store, pairs, rate_hz=2 * RATE_HZ)
+    bag = write_bag(tmp_path / 'b', messages, store=store)
+    np.testing.assert_array_equal(content(bag, default_channels=2, channel=1)[0], samples)
+    assert not content(bag, default_channels=2, channel=2)[0].any()
+    mean = np.rint(samples / 2)
+    np.testing.assert_allclose(content(bag, default_channels=2)[0], mean, atol=1)
+    with pytest.raises(AudioSourceError, match='channel is 3, it has 2'):
+        BagSource(bag, default_channels=2, channel=3)
+
+
 # -- which topic -------------------------------------------------------------------------------
 
 

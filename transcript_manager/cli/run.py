@@ -24,6 +24,7 @@ from transcript_manager.ros.listener import to_result, to_result_segment, Transc
 from transcript_manager.ros.process import Process
 from transcript_manager.ros.transcript_node import TranscriptNode
 from transcript_manager.ros.whisper_node import WhisperNode
+from transcript_manager.streams.audio_bag import BagSource
 from transcript_manager.streams.messages import NS_PER_S
 
 EXIT_OK = 0
@@ -42,8 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'their real ROS topics; other nodes can subscribe meanwhile. The result goes to '
         'standard output, everything else to standard error.'
     )
-    source = parser.add_mutually_exclusive_group(required=True)
+    source = parser.add_mutually_exclusive_group()
     source.add_argument('--audio', metavar='FILE', help='a sound file of any common format')
+    source.add_argument('--bag', metavar='BAG', help='a rosbag2 bag with audio in it')
     source.add_argument(
         '--mic',
         metavar='NAME',
@@ -51,16 +53,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         const='',
         help='the microphone: name, part of a name or index; the default one without NAME',
     )
-    source.add_argument('--topic', metavar='NAME', help='an audio topic of any known type')
+    parser.add_argument(
+        '--topic',
+        metavar='NAME',
+        help='an audio topic of any known type; with --bag: that of the audio, if it has several',
+    )
     parser.add_argument(
         '--channel',
         type=int,
         metavar='N',
-        help='of the microphone or topic, from 1 (0: their mean)',
+        help='of the microphone, topic or bag, from 1 (0: their mean)',
     )
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument(
-        '--realtime', action='store_true', help='play the file as it was recorded (the default)'
+        '--realtime', action='store_true', help='play it as it was recorded (the default)'
     )
     pace.add_argument(
         '--fast', action='store_true', help='as fast as the machine goes; no window is skipped'
@@ -116,10 +122,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _source(args: argparse.Namespace) -> str:
-    if args.audio is not None:
+    path = args.audio if args.audio is not None else args.bag
+    if path is not None:
         # A file of such a name is still a file.
-        is_name = args.audio in (parameters.MICROPHONE, parameters.TOPIC)
-        return f'./{args.audio}' if is_name else args.audio
+        is_name = path in (parameters.MICROPHONE, parameters.TOPIC)
+        return f'./{path}' if is_name else path
     return parameters.TOPIC if args.topic is not None else parameters.MICROPHONE
 
 
@@ -129,12 +136,18 @@ def _text_on_stdout(args: argparse.Namespace) -> bool:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot work before anything is loaded."""
-    if args.audio is None and args.fast:
+    given = [s for s in (args.audio, args.bag, args.mic, args.topic) if s is not None]
+    if not given:
+        raise ParameterError('give --audio FILE, --bag BAG, --mic or --topic NAME to listen to')
+    if args.topic is not None and args.bag is None and len(given) > 1:
+        raise ParameterError('--topic goes alone, or with --bag: it names where the audio is')
+    is_live = args.audio is None and args.bag is None
+    if is_live and args.fast:
         raise ParameterError(
             '--fast is for sound files: a microphone or topic gives no audio faster'
         )
     if args.channel is not None and args.audio is not None:
-        raise ParameterError('--channel is for --mic and --topic: of a file all are heard')
+        raise ParameterError('--channel is for --mic, --topic and --bag: of a file all are heard')
     if args.timestamps and args.format != 'text':
         raise ParameterError('--timestamps is for --format text; json has all times in it')
     try:
@@ -143,6 +156,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ParameterError(f'--namespace: {" ".join(str(error).split())}') from error
     if args.audio is not None:
         FileSource(args.audio).close()
+    if args.bag is not None:
+        BagSource(args.bag, topic=args.topic, channel=args.channel or 0).close()
     check_output(args.output)
 
 
@@ -170,6 +185,8 @@ class _Session:
                 'translate': args.translate or None,
                 'prompt': args.prompt,
                 'vad': False if args.no_vad else None,
+                # Its stamps are of when it was recorded: today's clock has no part in it.
+                'use_sim_time': True if args.bag is not None else None,
             },
         )
         process.spin()
@@ -179,6 +196,7 @@ class _Session:
             AudioRingNode,
             {
                 'source': _source(args),
+                'bag_topic': args.topic,
                 'device': args.mic,
                 'channel': args.channel,
                 'audio_topic': args.topic,

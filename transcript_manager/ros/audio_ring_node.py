@@ -1,5 +1,5 @@
 """
-The audio ring as a node: a sound file, microphone or audio topic in, overlapping windows out.
+The audio ring as a node: a sound file, bag, microphone or audio topic in, overlapping windows out.
 
 ROS API
 
@@ -266,7 +266,9 @@ class AudioRingNode(ManagedNode):
             return start_ns
         now_ns = self.get_clock().now().nanoseconds
         if self._is_file:
-            return now_ns
+            # A bag tells when it was recorded, a sound file does not.
+            recorded_s = self._opened.source.start_time_s
+            return now_ns if recorded_s is None else round(recorded_s * NS_PER_S)
         return max(0, now_ns - window.end_sample * NS_PER_S // self._sample_rate_hz)
 
     def _on_tokens(self, message: msg.WhisperTokens) -> None:

@@ -1,4 +1,4 @@
-"""The audio ring's source, by its parameters: a sound file, a microphone, a topic."""
+"""The audio ring's source, by its parameters: a sound file or bag, a microphone, a topic."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from rclpy.node import Node
 
 from transcript_manager.audio.blocks import BlockSource
-from transcript_manager.audio.files import FileSource
 from transcript_manager.audio.live import LiveSource
 from transcript_manager.audio.microphone import Microphone
 from transcript_manager.audio.recovering import RecoveringMicrophone
@@ -18,6 +17,7 @@ from transcript_manager.audio.source import AudioSource
 from transcript_manager.audio.timeline import ClockWatch
 from transcript_manager.ros import parameters
 from transcript_manager.ros.audio_topic import AudioTopic
+from transcript_manager.ros.recordings import open_recording
 
 
 @dataclass(slots=True)
@@ -55,7 +55,7 @@ def open_source(node: Node, values: Mapping[str, Any]) -> OpenSource:
     """
     rate_hz, channel = values['sample_rate'], values['channel']
     if not is_live(values):
-        return OpenSource(FileSource(values['source'], sample_rate_hz=rate_hz))
+        return OpenSource(open_recording(values))
     watch = ClockWatch(time.time_ns, time.monotonic_ns)
     if values['source'] == parameters.MICROPHONE:
 

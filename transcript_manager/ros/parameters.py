@@ -78,8 +78,9 @@ AUDIO_RING = (
     Spec(
         'source',
         MICROPHONE,
-        'where audio comes from: "microphone", "topic", or the path of a sound file',
+        'where audio comes from: "microphone", "topic", or the path of a sound file or a bag',
     ),
+    Spec('bag_topic', '', 'of a bag: the topic with the audio; empty: the only one there is'),
     Spec('device', '', 'microphone: name, part of a name or index; empty: the default one'),
     Spec(
         'channel',

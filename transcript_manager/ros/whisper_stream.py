@@ -168,8 +168,9 @@ class WhisperStream:
         elif message.first_sample == 0 and start_ns != self._stream_start_ns:
             self.epoch += 1
         self._stream_start_ns = start_ns
-        off_s = (stamp_ns - self._node.get_clock().now().nanoseconds) / NS_PER_S
-        if abs(off_s) > _FAR_S:
+        now_ns = self._node.get_clock().now().nanoseconds
+        off_s = (stamp_ns - now_ns) / NS_PER_S
+        if now_ns > 0 and abs(off_s) > _FAR_S:  # 0: simulated, and nobody has said it yet
             where = 'future' if off_s > 0 else 'past'
             self._complain(
                 'far',
@@ -237,7 +238,8 @@ class WhisperStream:
             )
         )
         now_ns = self._node.get_clock().now().nanoseconds
-        self.lag_s = (now_ns - start_ns) / NS_PER_S - length_ms / 1000
+        if now_ns > 0:
+            self.lag_s = (now_ns - start_ns) / NS_PER_S - length_ms / 1000
 
     def _on_prompt(self, message: String) -> None:
         prompt = message.data or None

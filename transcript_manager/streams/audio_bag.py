@@ -36,6 +36,7 @@ class BagSource:
     :param path: the bag's folder, or its only .mcap or .db3 file
     :param sample_rate_hz: rate of the samples handed out
     :param topic: of the audio; None takes the only one there is, ``audio`` before ``audio_window``
+    :param channel: the one to hear, from 1; 0: their mean
     :param default_rate_hz: of message types that do not tell their rate [Hz]
     :param default_channels: of message types that do not tell how many are interleaved
     :raises AudioSourceError: if there is no audio to be read, or several topics have some
@@ -47,11 +48,13 @@ class BagSource:
         *,
         sample_rate_hz: int = 16000,
         topic: str | None = None,
+        channel: int = 0,
         default_rate_hz: int = 16000,
         default_channels: int = 1,
     ) -> None:
         self.sample_rate_hz = sample_rate_hz
         self._defaults = {'default_rate_hz': default_rate_hz, 'default_channels': default_channels}
+        self._channel = channel
         self.gaps = 0
         """How often audio was missing."""
         self.silent_samples = 0
@@ -140,6 +143,8 @@ class BagSource:
         try:
             for recorded_ns, message in self._bag.messages(self._topic):
                 block = to_block(message, type_name=kind, **self._defaults)
+                if self._channel:
+                    block = block._replace(frames=self._heard(block.frames))
                 yield from order.put(recorded_ns, block)
         except StreamError as error:
             failure = AudioSourceError(str(error))
@@ -148,6 +153,12 @@ class BagSource:
         yield from order.rest()
         if failure is not None:
             yield failure
+
+    def _heard(self, frames: np.ndarray) -> np.ndarray:
+        channels = frames.shape[1]
+        if self._channel > channels:
+            raise AudioSourceError(f'channel is {self._channel}, it has {channels}')
+        return frames[:, self._channel - 1 : self._channel]
 
     def _until(self, placed: Placed, *, is_first: bool) -> Iterator[np.ndarray]:
         """Begin the timeline, or go on with silence until a new part begins."""
