@@ -20,7 +20,7 @@ import rclpy
 from rclpy.context import Context
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosbags.highlevel import AnyReader
 from rosgraph_msgs.msg import Clock
 
@@ -138,11 +138,7 @@ class Recorder:
                 lambda data, topic=topic, kind=kind: self.messages.append(
                     (topic, kind, time.time_ns(), bytes(data))
                 ),
-                QoSProfile(
-                    depth=1000,
-                    reliability=ReliabilityPolicy.BEST_EFFORT,
-                    durability=DurabilityPolicy.VOLATILE,
-                ),
+                _QOS,
                 raw=True,
             )
         self._executor = SingleThreadedExecutor(context=self._node.context)

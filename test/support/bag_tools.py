@@ -115,6 +115,15 @@ def audio_chunks(
     ]
 
 
+def read_all(source: Any) -> np.ndarray:
+    """Read a source to its end: int16, shape (n,)."""
+    blocks = []
+    while (block := source.read(0.1)) is not None:
+        assert block.dtype == np.int16 and block.ndim == 1 and len(block) > 0
+        blocks.append(block)
+    return np.concatenate(blocks)
+
+
 def bad_bags(folder: Path) -> dict[str, str]:
     """Make every kind of bag that cannot be transcribed; returns what is said of each."""
     store, samples = typestore(), np.ones(8000, np.int16)

@@ -12,6 +12,7 @@ from bag_tools import (
     bad_bags,
     header,
     NS_PER_S,
+    read_all,
     START_NS,
     typestore,
     write_bag,
@@ -41,14 +42,6 @@ def store():
 def samples():
     """Noise: no two stretches of it are alike."""
     return np.random.default_rng(5).integers(-9000, 9000, 6 * RATE_HZ + 700).astype(np.int16)
-
-
-def read_all(source):
-    blocks = []
-    while (block := source.read(0.1)) is not None:
-        assert block.dtype == np.int16 and block.ndim == 1 and 0 < len(block) <= 4800
-        blocks.append(block)
-    return np.concatenate(blocks)
 
 
 def content(path, **options):
