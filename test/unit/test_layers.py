@@ -19,6 +19,7 @@ import pytest
         'transcript_manager.decoder.models',
         'transcript_manager.merge.transcript',
         'transcript_manager.result',
+        'transcript_manager.streams.audio_bag',
     ],
 )
 def test_the_core_imports_without_ros_and_without_devices(module):
