@@ -130,6 +130,11 @@ def _source(args: argparse.Namespace) -> str:
     return parameters.TOPIC if args.topic is not None else parameters.MICROPHONE
 
 
+def _is_live(args: argparse.Namespace) -> bool:
+    """Whether Ctrl-C is how it ends."""
+    return args.audio is None and args.bag is None
+
+
 def _text_on_stdout(args: argparse.Namespace) -> bool:
     return args.format == 'text' and args.output is None
 
@@ -141,8 +146,7 @@ def _check(args: argparse.Namespace) -> None:
         raise ParameterError('give --audio FILE, --bag BAG, --mic or --topic NAME to listen to')
     if args.topic is not None and args.bag is None and len(given) > 1:
         raise ParameterError('--topic goes alone, or with --bag: it names where the audio is')
-    is_live = args.audio is None and args.bag is None
-    if is_live and args.fast:
+    if _is_live(args) and args.fast:
         raise ParameterError(
             '--fast is for sound files: a microphone or topic gives no audio faster'
         )
@@ -219,7 +223,7 @@ class _Session:
             self._summarise(final)
         if self._ring.failure is not None:
             raise self._ring.failure
-        if is_complete and (self._args.audio is None or not self._process.interrupted):
+        if is_complete and (_is_live(self._args) or not self._process.interrupted):
             return EXIT_OK
         return EXIT_INTERRUPTED
 
