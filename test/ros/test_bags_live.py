@@ -74,7 +74,8 @@ def test_what_is_no_bag_with_audio_is_said_in_one_line(capsys, start_node, tmp_p
     cases += [
         (['--bag', BAGS / 'demo', '--fast'], f'run transcript merge {BAGS / "demo"}'),
         (['--bag', BAG, '--topic', '/nowhere'], 'no audio on /nowhere; there is: /audio'),
-        (['--mic', '--topic', '/audio'], '--topic is for --bag'),
+        (['--mic', '--topic', '/audio'], '--topic goes alone, or with --bag'),
+        (['--fast'], 'give --audio FILE, --bag BAG'),
     ]
     for arguments, text in cases:
         assert main(['run', *map(str, arguments), '--model', 'demo']) == 2

@@ -20,6 +20,7 @@ import pytest
         'transcript_manager.interop.utterances',
         'transcript_manager.merge.transcript',
         'transcript_manager.result',
+        'transcript_manager.streams.audio_bag',
     ],
 )
 def test_the_core_imports_without_ros_and_without_devices(module):

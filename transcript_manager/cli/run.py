@@ -56,13 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--topic',
         metavar='NAME',
-        help='listen to an audio topic of any known type; with --bag: the one with the audio',
+        help='an audio topic of any known type; with --bag: that of the audio, if it has several',
     )
     parser.add_argument(
         '--channel',
         type=int,
         metavar='N',
-        help='of the microphone or topic, from 1 (0: their mean)',
+        help='of the microphone, topic or bag, from 1 (0: their mean)',
     )
     pace = parser.add_mutually_exclusive_group()
     pace.add_argument(
@@ -122,12 +122,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _source(args: argparse.Namespace) -> str:
-    recording = args.audio if args.audio is not None else args.bag
-    if recording is not None:
+    path = args.audio if args.audio is not None else args.bag
+    if path is not None:
         # A file of such a name is still a file.
-        is_name = recording in (parameters.MICROPHONE, parameters.TOPIC)
-        return f'./{recording}' if is_name else recording
+        is_name = path in (parameters.MICROPHONE, parameters.TOPIC)
+        return f'./{path}' if is_name else path
     return parameters.TOPIC if args.topic is not None else parameters.MICROPHONE
+
+
+def _is_live(args: argparse.Namespace) -> bool:
+    """Whether Ctrl-C is how it ends."""
+    return args.audio is None and args.bag is None
 
 
 def _text_on_stdout(args: argparse.Namespace) -> bool:
@@ -136,17 +141,17 @@ def _text_on_stdout(args: argparse.Namespace) -> bool:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what cannot work before anything is loaded."""
-    if all(s is None for s in (args.audio, args.bag, args.mic, args.topic)):
-        raise ParameterError('nothing to listen to: give one of --audio, --bag, --mic, --topic')
-    if args.topic is not None and (args.audio is not None or args.mic is not None):
-        raise ParameterError('--topic is a source of its own, or of --bag; leave out the other')
-    is_recording = args.audio is not None or args.bag is not None
-    if not is_recording and args.fast:
+    given = [s for s in (args.audio, args.bag, args.mic, args.topic) if s is not None]
+    if not given:
+        raise ParameterError('give --audio FILE, --bag BAG, --mic or --topic NAME to listen to')
+    if args.topic is not None and args.bag is None and len(given) > 1:
+        raise ParameterError('--topic goes alone, or with --bag: it names where the audio is')
+    if _is_live(args) and args.fast:
         raise ParameterError(
-            '--fast is for recordings: a microphone or topic gives no audio faster'
+            '--fast is for sound files: a microphone or topic gives no audio faster'
         )
-    if args.channel is not None and is_recording:
-        raise ParameterError('--channel is for --mic and --topic: of a file all are heard')
+    if args.channel is not None and args.audio is not None:
+        raise ParameterError('--channel is for --mic, --topic and --bag: of a file all are heard')
     if args.timestamps and args.format != 'text':
         raise ParameterError('--timestamps is for --format text; json has all times in it')
     try:
@@ -156,7 +161,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.audio is not None:
         FileSource(args.audio).close()
     if args.bag is not None:
-        BagSource(args.bag, topic=args.topic).close()
+        BagSource(args.bag, topic=args.topic, channel=args.channel or 0).close()
     check_output(args.output)
 
 
@@ -196,10 +201,10 @@ class _Session:
             AudioRingNode,
             {
                 'source': _source(args),
-                'bag_topic': args.topic if args.bag is not None else None,
+                'bag_topic': args.topic,
                 'device': args.mic,
                 'channel': args.channel,
-                'audio_topic': args.topic if args.bag is None else None,
+                'audio_topic': args.topic,
                 'pace': pace,
                 'start_delay_s': 0.0,  # whom we need to find is in this process
                 'window_s': args.window,
@@ -219,7 +224,7 @@ class _Session:
             self._summarise(final)
         if self._ring.failure is not None:
             raise self._ring.failure
-        if is_complete and (self._args.audio is None or not self._process.interrupted):
+        if is_complete and (_is_live(self._args) or not self._process.interrupted):
             return EXIT_OK
         return EXIT_INTERRUPTED
 
