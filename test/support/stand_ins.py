@@ -48,7 +48,7 @@ def build(names: Iterable[str]) -> dict[str, dict[str, str]]:
 def _state() -> str:
     """Digest of all that makes a difference."""
     digest = hashlib.sha256(f'{PREFIX} {sys.version}'.encode())
-    for path in sorted(p for p in SOURCES.rglob('*') if p.is_file()):
+    for path in sorted(p for p in SOURCES.rglob('*') if p.is_file() and p.suffix != '.md'):
         digest.update(path.relative_to(SOURCES).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:16]
 
