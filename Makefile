@@ -3,6 +3,8 @@
 #   make test    build the package in every supported way and run all tests
 #   make bench   measure how good the merge is and what the package costs; writes docs/
 #   make bench-decoder   measure the decoder, half an hour; MODELS="demo base.en", ONLY="speed"
+#   make faults  do to the graph what robots do to it; writes docs/faults-measured.md
+#   make soak    eight hours of speech at accelerated time, 15 minutes; writes docs/soak-measured.md
 # Choose the ROS distribution with ROS=jazzy (the default) or ROS=kilted.
 
 # Recorded streams with known truth, NAME.jsonl and NAME.truth.json, are measured too: STREAMS=FOLDER.
@@ -25,7 +27,7 @@ unexport _ROS_WHEELS_BOOTSTRAP_COMPLETE
 SOURCES := CMakeLists.txt package.xml pyproject.toml setup.py \
   $(shell find transcript_manager msg srv action scripts config launch demo -type f -not -name '*.pyc')
 
-.PHONY: build demo test bench bench-decoder lint clean
+.PHONY: build demo test bench bench-decoder faults soak lint clean
 
 build: $(VENV)/installed
 
@@ -45,7 +47,13 @@ demo: build
 	$(BIN)/transcript run --audio demo/demo.flac --model demo --timestamps
 
 test: build
-	$(BIN)/python -m pytest test
+	$(BIN)/python -m pytest -n 2 --dist worksteal test
+
+faults: build
+	$(BIN)/python bench/faults --write docs
+
+soak: build
+	$(BIN)/python bench/soak.py --write docs
 
 bench: build
 	$(BIN)/python -m pip install --quiet -r requirements/bench.txt

@@ -3,6 +3,7 @@ Transcribe a microphone (or a sound file) with the three nodes, each in a proces
 
 ros2 launch transcript_manager transcribe.launch.py
 ros2 launch transcript_manager transcribe.launch.py model:=small.en device:=USB namespace:=robot1
+ros2 launch transcript_manager transcribe.launch.py source:=topic audio_topic:=/audio/audio
 """
 
 from pathlib import Path
@@ -19,7 +20,9 @@ RESPAWN_DELAY_S = 2.0
 
 # Arguments that set a parameter of a node. Empty: what params_file says.
 PARAMETER_ARGUMENTS = {
-    'transcript_manager': {},
+    'transcript_manager': {
+        'journal_dir': 'folder of the journal of frozen segments',
+    },
     'whisper': {
         'model': '"demo" (the bundled toy model), an official name such as "tiny.en" or "base" '
         '(fetched once), or the path of a ggml model file',
@@ -27,11 +30,18 @@ PARAMETER_ARGUMENTS = {
         'prompt': 'what the talk is about, names and their spelling',
     },
     'audio_ring': {
-        'source': '"microphone", or the path of a sound file',
+        'source': '"microphone", "topic", or the path of a sound file or bag',
+        'audio_topic': 'of source:=topic: its name',
         'device': 'microphone: name, part of a name or index',
         'pace': 'of a sound file: "realtime", or "lockstep" with the decoder',
     },
 }
+SWITCHES = {
+    'autostart': 'false: a lifecycle manager configures and activates the nodes',
+    'publish_audio': 'true: the ring publishes `audio` too, for recording',
+}
+"""The same, true or false."""
+SWITCHES_OF = {'audio_ring': ('autostart', 'publish_audio')}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -43,6 +53,15 @@ def generate_launch_description() -> LaunchDescription:
         )
         for descriptions in PARAMETER_ARGUMENTS.values()
         for name, description in descriptions.items()
+    ]
+    arguments += [
+        DeclareLaunchArgument(
+            name,
+            default_value='',
+            choices=['', 'true', 'false'],
+            description=f'{description}; empty: as in params_file',
+        )
+        for name, description in SWITCHES.items()
     ]
     return LaunchDescription(
         [
@@ -88,6 +107,9 @@ def _nodes(context: LaunchContext) -> list[Node]:
         given = {
             name: ParameterValue(value(name), value_type=str) for name in names if value(name)
         }
+        for name in SWITCHES_OF.get(executable, ('autostart',)):
+            if value(name):
+                given[name] = ParameterValue(value(name), value_type=bool)
         nodes.append(
             Node(
                 package='transcript_manager',

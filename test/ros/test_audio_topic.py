@@ -46,8 +46,12 @@ class Peer(Node):
         values = {v.key: v.value for v in self.health.values} if self.health else {}
         return values.get(name)
 
-    def speak(self, topic, samples, *, window=False, sensor=True):
-        """Publish samples in real time, 100 ms a message, as a microphone's driver does."""
+    def speak(self, topic, samples, *, window=False, sensor=True, waits=False):
+        """
+        Publish samples in real time, 100 ms a message, as a microphone's driver does.
+
+        :param waits: publish silence until there is somebody who hears
+        """
         kind = msg.AudioWindow if window else Int16MultiArray
         profile = qos_profile_sensor_data if sensor else 10
         publisher = self.create_publisher(kind, topic, profile)
@@ -57,7 +61,8 @@ class Peer(Node):
 
         def tick():
             nonlocal position
-            block = next(blocks, None)
+            is_heard = publisher.get_subscription_count() and self.value('audio_type')
+            block = np.zeros(BLOCK, np.int16) if waits and not is_heard else next(blocks, None)
             if block is None:
                 return
             data = array.array('h', block.tobytes())
@@ -108,7 +113,9 @@ def test_a_topic_of_another_package_is_transcribed(
     peer = process.add(Peer)
     silence = np.zeros(15 * RATE_HZ, np.int16)
     peer.speak(
-        'mic/audio', np.concatenate([silence[:RATE_HZ], samples[: int(end_s * RATE_HZ)], silence])
+        'mic/audio',
+        np.concatenate([silence[:RATE_HZ], samples[: int(end_s * RATE_HZ)], silence]),
+        waits=True,
     )
     wait_until(
         lambda: word_error_rate(said, listener.snapshot().appended_text) < 0.1, 'the text', 40

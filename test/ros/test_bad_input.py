@@ -61,9 +61,7 @@ def test_the_command_says_it_in_one_line(arguments, says, bad, transcript):
     assert says in lines[0]
 
 
-@pytest.mark.parametrize(
-    'arguments', [[], ['run'], ['run', '--audio'], ['nonsense'], ['run', '-x']]
-)
+@pytest.mark.parametrize('arguments', [[], ['run', '--audio'], ['nonsense'], ['run', '-x']])
 def test_bad_usage_exits_2_with_usage(arguments, transcript):
     done = transcript(*arguments)
     assert done.returncode == 2 and 'usage: transcript' in done.stderr and done.stdout == ''

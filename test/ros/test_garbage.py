@@ -4,6 +4,7 @@ Garbage in every field of every message: no crash, no hang, bounded memory, and 
 `make faults` runs the same with many more messages.
 """
 
+import array
 import gc
 import os
 from pathlib import Path
@@ -13,12 +14,13 @@ from garbage import messages
 from hypothesis import given, HealthCheck, settings
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message, serialize_message
-from std_msgs.msg import String
+from std_msgs.msg import Bool, Float32MultiArray, Int16MultiArray, String
 from transcript_manager.srv import GetTranscript
 
 from transcript_manager import msg
 from transcript_manager.audio.files import FileSource
 from transcript_manager.audio.ring import AudioRing
+from transcript_manager.ros.audio_ring_node import AudioRingNode
 from transcript_manager.ros.conversions import window_to_msg
 from transcript_manager.ros.process import Process
 from transcript_manager.ros.transcript_node import TranscriptNode
@@ -118,6 +120,41 @@ def test_garbage_for_the_decoder(recording):
             assert time.monotonic() < end_s and node.is_working and node.failure is None
             node._on_window(stream, window)
             time.sleep(0.5)
+
+
+def test_garbage_for_the_ring(wait_until):
+    kinds = (msg.AudioWindow, Int16MultiArray, Float32MultiArray)
+    made = [garbage(kind, MESSAGES // 2) for kind in kinds]
+    mutes = garbage(Bool, 10)
+    with Process(['--ros-args', '--log-level', 'fatal']) as process:
+        values = [Parameter('source', value='topic')]
+        node = process.add(lambda: AudioRingNode(parameter_overrides=values))
+        windows = []
+        node._publisher.publish = lambda message: windows.append(len(message.samples))
+        opened = node._opened
+
+        def receive(message):
+            kind = type(message)
+            opened.topic.type_name = f'{kind.__module__.partition(".")[0]}/msg/{kind.__name__}'
+            opened.topic._on_message(message)
+            while opened.blocks._queue.qsize() > 900:  # a flood is another test
+                time.sleep(0.01)
+
+        bombard(*((g, receive) for g in made), (mutes, node._on_mute))
+        node._on_mute(Bool(data=False))
+        assert all(h.values for h in node._health())
+        wait_until(lambda: opened.blocks._queue.empty(), 'all of it is read')
+        # And it works afterwards.
+        count = len(windows)
+        sound = Int16MultiArray(data=array.array('h', [1000]) * 1600)
+
+        def goes_on():
+            receive(sound)
+            return len(windows) > count + 1
+
+        wait_until(goes_on, 'windows')
+        assert max(windows) <= 160_000
+        assert node.is_working and node.failure is None and process.failure is None
 
 
 def windows_of(path):

@@ -5,10 +5,12 @@ from pathlib import Path
 import pytest
 from rcl_interfaces.msg import ParameterType
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 import yaml
 
 from transcript_manager.ros import parameters
 from transcript_manager.ros.process import Process
+from transcript_manager.ros.specs import declare
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = {
@@ -45,7 +47,7 @@ def test_the_readme_names_every_one_with_its_default(node):
 def test_descriptors_say_what_ros_tools_show(node):
     with Process() as process:
         subject = process.add(lambda: Node('subject'))
-        parameters.declare(subject, TABLES[node])
+        declare(subject, TABLES[node])
         for spec in TABLES[node]:
             descriptor = subject.describe_parameter(spec.name)
             assert descriptor.description
@@ -55,5 +57,5 @@ def test_descriptors_say_what_ros_tools_show(node):
                 assert (ranges[0].from_value, ranges[0].to_value) == (spec.low, spec.high)
             is_double = descriptor.type == ParameterType.PARAMETER_DOUBLE
             assert is_double == isinstance(spec.default, float)
-            parameter = parameters.Parameter(spec.name, value=plain(spec.default))
+            parameter = Parameter(spec.name, value=plain(spec.default))
             assert subject.set_parameters([parameter])[0].successful == spec.live

@@ -44,7 +44,8 @@ _PRIMITIVES = {
     **{f'int{b}': _integers(b, signed=True) for b in (8, 16, 32, 64)},
     **{f'uint{b}': _integers(b, signed=False) for b in (8, 16, 32, 64)},
 }
-_CODES = {'int8': 'b', 'uint8': 'B', 'int16': 'h', 'uint16': 'H', 'int32': 'i', 'uint32': 'I'}
+_CODES = {'float': 'f', 'double': 'd', 'int8': 'b', 'uint8': 'B', 'int16': 'h', 'uint16': 'H'}
+_CODES |= {'int32': 'i', 'uint32': 'I'}
 
 
 def messages(kind, *, max_items=6):

@@ -320,3 +320,16 @@ def test_messages_with_absurd_times_neither_raise_nor_stay():
         session.take(SimpleNamespace(**(tokens(3)._asdict() | {'header': header})))
     said = ''.join(session.take(tokens(e)).stable_text for e in range(1, END_S + 1))
     assert len(said.split()) > 30
+
+
+def test_a_stream_that_begins_anew_has_its_own_time():
+    session = Session(MergeSettings())
+    for end_s in range(1, END_S + 1):
+        session.take(tokens(end_s))
+    session.take(tokens(END_S, end_of_stream=True))
+    change = session.take(tokens(1))
+    assert change.end_ns == (START_S + 1) * NS_PER_S
+    said = change.stable_text + ''.join(
+        session.take(tokens(e)).stable_text for e in range(2, END_S + 1)
+    )
+    assert (said + session.close().stable_text).split() == TEXT.split()

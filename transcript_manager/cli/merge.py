@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('stream', metavar='STREAM.jsonl|BAG', help='what to merge')
     parser.add_argument('--topic', metavar='NAME', help='of the tokens, if a bag has several')
-    parser.add_argument('--format', choices=('text', 'json'), default='text', help='(%(default)s)')
+    parser.add_argument('--format', choices=result.FORMATS, default='text', help='(%(default)s)')
     parser.add_argument(
         '--timestamps', action='store_true', help='put times in front of the lines of text'
     )
@@ -64,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the sub-command; returns the exit code."""
     if args.timestamps and args.format != 'text':
-        raise ParameterError('--timestamps is for --format text; json has all times in it')
+        raise ParameterError('--timestamps is for --format text; the others have times in them')
     settings = _settings(args.param)
     check_output(args.output)
     check_output(args.trace)
@@ -75,11 +75,7 @@ def run(args: argparse.Namespace) -> int:
         session = _Session(settings, trace)
         session.merge(Path(args.stream), args.topic)
     final = session.result
-    if args.format == 'json':
-        text = result.to_json(final)
-    else:
-        text = result.to_text(final, timestamps=args.timestamps)
-    write_output(text, args.output)
+    write_output(result.render(final, args.format, timestamps=args.timestamps), args.output)
     if args.stats:
         print(json.dumps(session.stats()), file=sys.stderr)
     return EXIT_OK

@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--window', type=float, metavar='S', help='window length [s] (10)')
     parser.add_argument('--hop', type=float, metavar='S', help='time between windows [s] (1)')
     parser.add_argument('--namespace', default='', help='ROS namespace of the nodes and topics')
-    parser.add_argument('--format', choices=('text', 'json'), default='text', help='(%(default)s)')
+    parser.add_argument('--format', choices=result.FORMATS, default='text', help='(%(default)s)')
     parser.add_argument(
         '--timestamps', action='store_true', help='put times in front of the lines of text'
     )
@@ -153,7 +153,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.channel is not None and args.audio is not None:
         raise ParameterError('--channel is for --mic, --topic and --bag: of a file all are heard')
     if args.timestamps and args.format != 'text':
-        raise ParameterError('--timestamps is for --format text; json has all times in it')
+        raise ParameterError('--timestamps is for --format text; the others have times in them')
     try:
         validate_namespace('/' + args.namespace.removeprefix('/'))
     except InvalidNamespaceException as error:
@@ -284,11 +284,7 @@ class _Session:
                 raise TranscriptManagerError(BUSY)
 
     def _write(self, final: result.Result) -> None:
-        text = (
-            result.to_json(final)
-            if self._args.format == 'json'
-            else result.to_text(final, timestamps=self._args.timestamps)
-        )
+        text = result.render(final, self._args.format, timestamps=self._args.timestamps)
         write_output(text, self._args.output)
 
     def _summarise(self, final: result.Result) -> None:

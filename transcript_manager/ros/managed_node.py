@@ -18,7 +18,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from transcript_manager.errors import TranscriptManagerError
-from transcript_manager.ros import parameters
+from transcript_manager.ros.specs import declare, Spec
 
 WORKER_NAME = 'transcript_manager worker'
 _JOIN_TIMEOUT_S = 2.0
@@ -37,7 +37,7 @@ class ManagedNode(LifecycleNode):
     :raises ParameterError: if a parameter given from outside does not fit
     """
 
-    def __init__(self, name: str, specs: Iterable[parameters.Spec], **options) -> None:
+    def __init__(self, name: str, specs: Iterable[Spec], **options) -> None:
         self.stopping = threading.Event()
         self.on_failure: Callable[[Exception], None] | None = None
         """Called from the worker's thread with what ended it; set before the worker starts."""
@@ -50,7 +50,7 @@ class ManagedNode(LifecycleNode):
         # rclpy lets the exception of a transition that is not possible now end the executor.
         self._change_state = self._service_change_state.callback
         self._service_change_state.callback = self._on_change_state
-        self.values = parameters.declare(self, specs)
+        self.values = declare(self, specs)
 
     # -- to be overridden ----------------------------------------------------------------------
 

@@ -42,6 +42,7 @@ from transcript_manager.ros.conversions import window_ms
 from transcript_manager.ros.diagnostics import DiagnosticsPublisher, Health
 from transcript_manager.ros.managed_node import ManagedNode
 from transcript_manager.ros.process import run_node
+from transcript_manager.ros.specs import follow
 from transcript_manager.ros.whisper_stream import topic_in, WARN_EVERY_S, WhisperStream
 from transcript_manager.streams.messages import NS_PER_S, to_ns
 
@@ -62,7 +63,7 @@ class WhisperNode(ManagedNode):
         self._skipped_before: dict[str, int] = {}
         self._diagnostics = DiagnosticsPublisher(self, self._health)
         self.create_service(Trigger, '~/detect_language', self._on_detect_language)
-        parameters.follow(self, parameters.WHISPER, self.values, self._apply)
+        follow(self, parameters.WHISPER, self.values, self._apply)
 
     def configure(self) -> None:
         """Load the model."""

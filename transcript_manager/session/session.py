@@ -70,6 +70,7 @@ class Session:
         self._origin_ns: int | None = None
         self._merged_end_ns = 0
         self._seen_end_ns = 0
+        self._has_ended = False
         self._entries = 0  # words and marks frozen
         self._kept: tuple[int, int] = (0, 0)
         self._restarts = 0
@@ -151,8 +152,9 @@ class Session:
         frozen += result.frozen
         has_restarted = self._transcript.restarts > self._restarts
         self._restarts = self._transcript.restarts
-        if message.end_of_stream or has_restarted:
-            self._merged_end_ns = end_ns
+        if message.end_of_stream or has_restarted or self._has_ended:
+            self._merged_end_ns = end_ns  # a new stream may be of any time
+        self._has_ended = message.end_of_stream
         self._merged_end_ns = max(self._merged_end_ns, end_ns)  # a late window ends earlier
         return self._change(
             result.stable_text,
