@@ -105,9 +105,18 @@ def test_nothing_the_nodes_do_is_missing(policy, start_node, recording, wait_unt
         # From here on every part of the graph is at work.
         wait_until(lambda: listener.snapshot().stable_text, 'a transcript')
         wait_until(lambda: onlooker.count_publishers('/diagnostics'), 'diagnostics')
-        # Services are discovered apart from the topics.
+        # Services are discovered apart from the topics, and what a node made last comes last.
         wait_until(
             lambda: all(used_by(onlooker, n)['reply'] for n in NODES), 'the services of all'
+        )
+        last = {
+            'transcript_manager': '/humans/voices/anonymous_speaker/speech',
+            'whisper': '/tokens',
+            'audio_ring': '/audio_window',
+        }
+        wait_until(
+            lambda: all(t in used_by(onlooker, n)['publish'] for n, t in last.items()),
+            'the topics of all',
         )
         used = {node: used_by(onlooker, node) for node in NODES}
     for node in NODES:
