@@ -35,6 +35,7 @@ from transcript_manager.decoder.engine import WhisperEngine
 from transcript_manager.decoder.stream import StreamDecoder, StreamSettings, StreamWindow
 from transcript_manager.ros import parameters, qos
 from transcript_manager.ros.audio_ring_node import AudioRingNode
+from transcript_manager.ros.audio_sources import OpenSource
 from transcript_manager.ros.conversions import segment_to_msg, window_ms
 from transcript_manager.ros.process import Process
 from transcript_manager.ros.transcript_node import TranscriptNode
@@ -193,7 +194,7 @@ def soak(hours: float, speech: np.ndarray, recorded, folder: Path) -> dict:
         overrides = [Parameter(k, value=v) for k, v in ring_values.items()]
         ring = process.add(lambda: AudioRingNode(parameter_overrides=overrides))
         ring.trigger_configure()
-        ring._source = LoopSource(speech, hours)  # in place of the file
+        ring._opened = OpenSource(LoopSource(speech, hours))  # in place of the file
         began_s = time.monotonic()
         ring.trigger_activate()
         cpu_s, updates, largest = time.process_time(), 0, 0

@@ -88,7 +88,13 @@ def _actions(context: LaunchContext) -> list:
 
     topic = value('replay')
     given = {
-        'audio_ring': {'source': 'topic'},
+        # Whatever the parameters were when the bag was recorded.
+        'audio_ring': {
+            'source': 'topic',
+            'audio_topic': 'audio',
+            'audio_type': '',
+            'publish_audio': False,
+        },
         'whisper': {'model': value('model')} if value('model') else {},
         'transcript_manager': {},
     }

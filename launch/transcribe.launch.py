@@ -13,6 +13,7 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node, SetParameter
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
+import yaml
 
 from launch import LaunchContext, LaunchDescription
 
@@ -94,6 +95,19 @@ def generate_launch_description() -> LaunchDescription:
     )
 
 
+def _is_live(source: str, params_file: str) -> bool:
+    """Whether the ring listens to a microphone or topic, and not to a recording."""
+    if not source:
+        sections = yaml.safe_load(Path(params_file).read_text()) or {}
+        found = [
+            values.get('ros__parameters', {}).get('source')
+            for name, values in sections.items()
+            if name.rpartition('/')[2] in ('audio_ring', '**') and isinstance(values, dict)
+        ]
+        source = next((s for s in reversed(found) if s), 'microphone')
+    return source in ('microphone', 'topic')
+
+
 def _nodes(context: LaunchContext) -> list[Node]:
     def value(name: str) -> str:
         return LaunchConfiguration(name).perform(context)
@@ -120,7 +134,8 @@ def _nodes(context: LaunchContext) -> list[Node]:
                 parameters=[params_file, given] if given else [params_file],
                 arguments=['--ros-args', '--log-level', value('log_level')],
                 output='screen',
-                respawn=True,
+                # A recording that is damaged would be transcribed over and over.
+                respawn=executable != 'audio_ring' or _is_live(value('source'), params_file),
                 respawn_delay=RESPAWN_DELAY_S,
             )
         )

@@ -138,6 +138,42 @@ def test_a_repeated_stamp_is_heard_once(source):
     assert source.overlaps == 3200
 
 
+def test_blocks_with_the_same_stamp_are_all_heard(source):
+    """A clock that is coarser than the blocks, such as /clock at 10 Hz."""
+    for k in range(10):
+        put(source, block([k] * 320, at_s=k // 5 * 0.1), arrived_s=k * 0.02)
+    got = [take(source) for _ in range(10)]
+    assert [g[0][:1] for g in got] == [[k] for k in range(10)]
+    assert [g[1] for g in got] == pytest.approx([k * 0.02 for k in range(10)])
+    put(source, block([9] * 320, at_s=0.1), arrived_s=0.2)  # the same message again
+    assert take(source)[0] == [] and source.overlaps == 320
+
+
+@pytest.mark.parametrize('has_index', [True, False])
+def test_a_recording_that_is_played_again_is_heard_again(source, has_index):
+    def play(arrived_s):
+        heard, breaks = [], 0
+        for k in range(50):
+            first = k * 1600 if has_index else None
+            put(source, block([k + 1] * 1600, at_s=k * 0.1, first=first), arrived_s=arrived_s(k))
+        while source._again or not source._queue.empty():
+            try:
+                heard += take(source)[0][:1]
+            except StreamBreak:
+                breaks += 1
+        return heard, breaks
+
+    whole = list(range(1, 51))
+    assert play(lambda k: k * 0.1) == (whole, 0)
+    assert play(lambda k: k * 0.1) == (whole, 1)  # its clock went back
+    assert play(lambda k: 6.0 + k * 0.1) == (whole, 1)  # it did not
+
+
+def test_before_there_is_a_clock_nothing_is_heard(source):
+    source.put(lambda: block([1, 2], at_s=1.0), 0)
+    assert source.read_timed(0.0)[0].tolist() == [] and 'no time on /clock' in source.complaint
+
+
 def test_absurd_stamps_are_not_used_and_said(source):
     put(source, block([1] * 1600, at_s=-3600.0), arrived_s=7.0)
     assert take(source)[1] == pytest.approx(6.9)
@@ -213,6 +249,62 @@ def test_a_clock_that_is_set_begins_another_stream(step_s):
     assert live.clock_steps == 1 and live.timeline.gaps == 0
 
 
+@pytest.mark.parametrize('step_s', [3600.0, -3600.0])
+def test_a_clock_that_is_set_while_nothing_comes(step_s):
+    """A device that is unplugged just then: no hour of silence."""
+    clock = {'wall': T0_NS, 'monotonic': 0}
+    blocks = [np.ones(1600, np.int16)] * 20
+
+    class Timed:
+        name = 'fake'
+
+        def read_timed(self, timeout_s):
+            for name in clock:
+                clock[name] += NS_PER_S // 10
+            if blocks:
+                return blocks.pop(), clock['wall'] - NS_PER_S // 10
+            if len(silent) == 15:
+                clock['wall'] += round(step_s * NS_PER_S)
+            return np.zeros(0, np.int16), 0
+
+    silent = []
+    live = LiveSource(
+        Timed(),
+        sample_rate_hz=RATE_HZ,
+        now_ns=lambda: clock['wall'],
+        watch=ClockWatch(lambda: clock['wall'], lambda: clock['monotonic']),
+    )
+    heard = sum(len(live.read(0.0)) for _ in range(20))
+    with pytest.raises(StreamBreak, match='the clock was set by'):
+        while len(silent) < 40:
+            silent.append(live.read(0.0))
+    assert heard == 32000 and len(silent) == 15
+    start_s = live.start_time_s  # who ends the stream still asks
+    assert start_s == pytest.approx(T0_NS / NS_PER_S)
+    assert sum(len(live.read(0.0)) for _ in range(50)) == 0 and live.start_time_s is None
+
+
+def test_simulated_time_that_jumps_is_no_silence():
+    now = {'ns': T0_NS}
+    blocks = [np.ones(1600, np.int16)] * 20
+
+    class Timed:
+        name = 'fake'
+
+        def read_timed(self, timeout_s):
+            now['ns'] += NS_PER_S // 10
+            if blocks:
+                return blocks.pop(), now['ns'] - NS_PER_S // 10
+            return np.zeros(0, np.int16), 0
+
+    live = LiveSource(Timed(), sample_rate_hz=RATE_HZ, now_ns=lambda: now['ns'])
+    for _ in range(20):
+        live.read(0.0)
+    now['ns'] += 86400 * NS_PER_S
+    with pytest.raises(StreamBreak, match='clock was set'):
+        live.read(0.0)
+
+
 # -- a microphone that comes and goes --------------------------------------------------------
 
 
@@ -240,7 +332,7 @@ def test_a_microphone_is_opened_again(monkeypatch):
     opened, looked = [], []
 
     def open_it():
-        if len(opened) == 1 and len(looked) < 2:
+        if len(opened) == 1 and len(looked) < 3:
             raise AudioSourceError('no microphone found')
         opened.append(FakeMicrophone(len(opened)))
         return opened[-1]
@@ -255,7 +347,7 @@ def test_a_microphone_is_opened_again(monkeypatch):
         complaints.add(recovering.complaint)
         heard += [samples[0]] if len(samples) else []
     assert heard == [0] * 10 + [1] * 10
-    assert opened[0].is_closed and len(looked) == 2
+    assert opened[0].is_closed and len(looked) == 3
     assert complaints == {'', 'it has stopped; is it still connected?', 'no microphone found'}
     assert (recovering.overflows, recovering.dropped_samples) == (2, 32)
     recovering.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 import queue
 
@@ -15,6 +16,9 @@ from transcript_manager.streams.messages import NS_PER_S
 
 _MAX_QUEUED = 1000  # messages
 _ABSURD_NS = 5 * NS_PER_S
+_TRUSTED_NS = 30 * NS_PER_S
+"""Stamps that have agreed with the clock before may be so far off: messages were held up."""
+_BACK_NS = NS_PER_S
 _OTHER_ORIGIN_NS = NS_PER_S
 _MAX_GAP_S = 10.0
 _MAX_OLD = 20
@@ -44,6 +48,8 @@ class BlockSource:
         """What is wrong with the messages now; '' if nothing is."""
         self._channel = channel
         self._queue: queue.Queue[tuple[Callable[[], AudioBlock], int]] = queue.Queue(_MAX_QUEUED)
+        self._again: deque[tuple[Callable[[], AudioBlock], int]] = deque()
+        self._last_arrival_ns: int | None = None
         self._is_closed = False
         self._ends_next = False
         self._form: tuple[int, int] | None = None
@@ -54,7 +60,10 @@ class BlockSource:
         self._expected: int | None = None
         self._origin_ns: int | None = None
         self._last_stamp_ns: int | None = None
-        self._old = 0
+        self._last_frames: np.ndarray | None = None
+        self._since_stamp = 0
+        self._trusts_stamps = False
+        self._repeated: list[tuple[Callable[[], AudioBlock], int]] = []  # in a row
 
     def put(self, read: Callable[[], AudioBlock], arrival_ns: int) -> None:
         """
@@ -78,9 +87,18 @@ class BlockSource:
             self._begin()
             raise StreamBreak('the publisher has ended its stream')
         try:
-            read, arrival_ns = self._queue.get(timeout=timeout_s)
+            item = self._again.popleft() if self._again else self._queue.get(timeout=timeout_s)
         except queue.Empty:
             return nothing
+        read, arrival_ns = item
+        if arrival_ns <= 0:
+            self.complaint = 'there is no time on /clock yet; audio until then is left out'
+            return nothing
+        last_ns, self._last_arrival_ns = self._last_arrival_ns, arrival_ns
+        if last_ns is not None and arrival_ns < last_ns - _BACK_NS:  # a bag is played again
+            self._again.append(item)
+            self._begin()
+            raise StreamBreak('time has jumped back')
         try:
             block = read()
             self._check_channel(block)
@@ -92,7 +110,10 @@ class BlockSource:
         self._ends_next = block.end_of_stream
         frames, first_ns = self._new_frames(block, arrival_ns)
         if not len(frames):
+            if len(block.frames) and not block.end_of_stream:
+                self._note_repeated(item)
             return nothing
+        self._repeated.clear()
         return self._converted(frames, block.sample_rate_hz, first_ns)
 
     def _check_channel(self, block: AudioBlock) -> None:
@@ -110,7 +131,10 @@ class BlockSource:
             frames = frames[:, self._channel - 1 :][:, :1]
         length_ns = count * NS_PER_S // rate_hz
         first_ns = block.stamp_ns
-        if first_ns is not None and abs(first_ns + length_ns - arrival_ns) > _ABSURD_NS:
+        limit_ns = _TRUSTED_NS if self._trusts_stamps else _ABSURD_NS
+        if first_ns is not None and abs(first_ns + length_ns - arrival_ns) <= limit_ns:
+            self._trusts_stamps = True
+        elif first_ns is not None:
             off_s = (first_ns + length_ns - arrival_ns) / NS_PER_S
             self.complaint = (
                 f"the stamps are {off_s:+.0f} s off this node's clock and are not used: set the "
@@ -120,7 +144,9 @@ class BlockSource:
         if first_ns is None:
             first_ns = arrival_ns - length_ns
         if block.first_sample is None:
-            return (frames[:0] if self._is_repeated(block) else frames), first_ns
+            is_repeated = self._is_repeated(block)
+            first_ns += self._since_stamp * NS_PER_S // rate_hz
+            return (frames[:0] if is_repeated else frames), first_ns
         skip = self._known(block)
         if skip > 0:
             skip = min(skip, count)
@@ -159,14 +185,29 @@ class BlockSource:
         stamp_ns, last_ns = block.stamp_ns, self._last_stamp_ns
         if stamp_ns is None:
             return False
-        is_old = last_ns is not None and 0 <= last_ns - stamp_ns < _ABSURD_NS
-        self._old = self._old + 1 if is_old else 0
-        if is_old and self._old <= _MAX_OLD:
+        is_same = stamp_ns == last_ns
+        # A clock that is coarser than the blocks gives several of them the same stamp.
+        is_old = last_ns is not None and 0 < last_ns - stamp_ns < _ABSURD_NS
+        if is_old or (is_same and np.array_equal(block.frames, self._last_frames)):
             self.overlaps += len(block.frames)
             return True
-        self._old = 0
-        self._last_stamp_ns = stamp_ns
+        self._since_stamp = self._since_stamp + len(self._last_frames) if is_same else 0
+        self._last_stamp_ns, self._last_frames = stamp_ns, block.frames
         return False
+
+    def _note_repeated(self, item: tuple[Callable[[], AudioBlock], int]) -> None:
+        """
+        Take what only repeats for another stream, after a while: a recording is played again.
+
+        :raises StreamBreak: if it is one; its blocks come again
+        """
+        self._repeated.append(item)
+        if len(self._repeated) < _MAX_OLD:
+            return
+        self._again.extend(self._repeated)
+        self._last_arrival_ns = None
+        self._begin()
+        raise StreamBreak('the publisher has started over')
 
     def _converted(
         self, frames: np.ndarray, rate_hz: int, first_ns: int

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+import sys
+import threading
 
 from transcript_manager.errors import AudioSourceError
+
+PORTAUDIO = threading.Lock()
+"""PortAudio must not be ended while another thread opens a stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,17 @@ def look_again() -> None:
     """
     Let PortAudio see the devices that are there now; it looks once, when it is initialised.
 
-    No stream may be open.
+    No stream may be open. Whoever opens one or looks holds :data:`PORTAUDIO`.
 
     :raises AudioSourceError: if PortAudio is missing
     """
+    is_new = 'sounddevice' not in sys.modules
     sounddevice = import_sounddevice()
+    if is_new:  # it has looked just now
+        return
     # There is no public way; without it, what was plugged in again would never be seen.
-    sounddevice._terminate()
+    if sounddevice._initialized:  # not if it could not be initialised the last time
+        sounddevice._terminate()
     sounddevice._initialize()
 
 

@@ -54,7 +54,6 @@ class LiveSource:
         watch: ClockWatch | None = None,
     ) -> None:
         self.timed = timed
-        self.name = timed.name
         self.sample_rate_hz = sample_rate_hz
         self.duration_s: float | None = None
         """Always None: it has no end."""
@@ -65,6 +64,13 @@ class LiveSource:
         self._now_ns = now_ns
         self._watch = watch
         self._next: tuple[np.ndarray, int] | None = None
+        self._begins_anew = False
+        self._last_now_ns: int | None = None
+
+    @property
+    def name(self) -> str:
+        """For people; of a device that is chosen anew when it is opened again, it may change."""
+        return self.timed.name
 
     @property
     def start_time_s(self) -> float | None:
@@ -78,31 +84,46 @@ class LiveSource:
 
         :raises StreamBreak: if what follows is another stream
         """
-        step_s = self._watch.step_s() if self._watch is not None else 0.0
-        if step_s:
-            self.clock_steps += 1
-            if self.timeline.position:
-                self._break(f'the clock was set by {step_s:+.1f} s')
+        if self._begins_anew:  # only now: who ends a stream asks for its start
+            self._begins_anew = False
+            self.timeline.begin()
+        self._look_at_clock()
         if self._next is not None:
             (samples, captured_ns), self._next = self._next, None
         else:
             try:
                 samples, captured_ns = self.timed.read_timed(timeout_s)
             except StreamBreak:
-                self.timeline.begin()
+                self._begins_anew = True
                 raise
-        if samples is None:
-            return None
+            if samples is None:
+                return None
+            self._next = (samples, captured_ns) if len(samples) else None
+            self._look_at_clock()  # it may have been set while we waited
+            self._next = None
+        now_ns = self._now_ns()
         if not len(samples):
-            return self._metered(self.timeline.idle(self._now_ns()))
+            return self._metered(self.timeline.idle(now_ns))
         behind_s = self.timeline.behind_s(captured_ns)
         if abs(behind_s) > _MAX_ERROR_S:
             self._next = samples, captured_ns
             self._break(f'the times of its samples jumped by {behind_s:+.1f} s')
-        return self._metered(self.timeline.push(samples, captured_ns, now_ns=self._now_ns()))
+        return self._metered(self.timeline.push(samples, captured_ns, now_ns=now_ns))
+
+    def _look_at_clock(self) -> None:
+        step_s = self._watch.step_s() if self._watch is not None else 0.0
+        now_ns, before_ns = self._now_ns(), self._last_now_ns
+        self._last_now_ns = now_ns
+        if step_s:
+            self.clock_steps += 1
+        elif before_ns is not None and abs(now_ns - before_ns) > _MAX_ERROR_S * NS_PER_S:
+            # Simulated time that jumps, or a process that was stopped for long.
+            step_s = (now_ns - before_ns) / NS_PER_S
+        if step_s and self.timeline.position:
+            self._break(f'the clock was set by {step_s:+.1f} s')
 
     def _break(self, reason: str) -> None:
-        self.timeline.begin()
+        self._begins_anew = True
         raise StreamBreak(reason)
 
     def _metered(self, samples: np.ndarray) -> np.ndarray:

@@ -29,8 +29,8 @@ _CLOSE_TIMEOUT_S = 3.0
 _NS_PER_S = 1_000_000_000
 
 
-HANGING: list[threading.Thread] = []
-"""The threads that could not close a device."""
+OPEN: list[Microphone] = []
+"""Those that are recording, or hang."""
 
 
 class Microphone:
@@ -58,6 +58,7 @@ class Microphone:
     ) -> None:
         sounddevice = import_sounddevice()
         chosen = choose_device(device, list_input_devices())
+        self.device_name = chosen.name
         self.name = f'microphone "{chosen.name}"'
         if channel > chosen.channels:
             raise AudioSourceError(
@@ -104,6 +105,7 @@ class Microphone:
                 callback=self._on_frames,
             )
             self._stream.start()
+            OPEN.append(self)
         except sounddevice.PortAudioError as error:
             self.close()
             raise AudioSourceError(
@@ -228,11 +230,13 @@ class Microphone:
         closer = threading.Thread(target=_close, args=(stream,), daemon=True)
         closer.start()
         closer.join(_CLOSE_TIMEOUT_S)
-        if closer.is_alive():
-            HANGING.append(closer)
+        if not closer.is_alive():
+            if self in OPEN:
+                OPEN.remove(self)
+        else:
             _LOGGER.warning('%s hangs and is left open', self.name)
             del self._converter  # or soxr reports it as leaked: the callback keeps this alive
-            atexit.unregister(getattr(import_sounddevice(), '_exit_handler', _close))
+            leave_portaudio()
 
     def __enter__(self) -> Microphone:
         """Return itself."""
@@ -241,6 +245,11 @@ class Microphone:
     def __exit__(self, *_exc: object) -> None:
         """Stop recording."""
         self.close()
+
+
+def leave_portaudio() -> None:
+    """Do not end PortAudio at the end of the process: it hangs, and would make that hang."""
+    atexit.unregister(getattr(import_sounddevice(), '_exit_handler', _close))
 
 
 def _close(stream) -> None:

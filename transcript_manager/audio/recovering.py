@@ -10,13 +10,14 @@ import time
 import numpy as np
 
 from transcript_manager.audio import microphone
-from transcript_manager.audio.devices import look_again
-from transcript_manager.audio.microphone import Microphone
+from transcript_manager.audio.devices import look_again, PORTAUDIO
+from transcript_manager.audio.microphone import leave_portaudio, Microphone
 from transcript_manager.errors import AudioSourceError
 
 _LOGGER = logging.getLogger(__name__)
 _FIRST_RETRY_S = 0.5
 _LAST_RETRY_S = 10.0
+_CLOSE_TIMEOUT_S = 3.0
 
 
 class RecoveringMicrophone:
@@ -36,9 +37,11 @@ class RecoveringMicrophone:
         *,
         prepare: Callable[[], None] = look_again,
     ) -> None:
+        self._is_closed = False
+        self._lock = threading.Lock()
         self._open_microphone = open_microphone
         self._prepare = prepare
-        self._microphone: Microphone | None = open_microphone()
+        self._microphone: Microphone | None = self._look_and_open()
         self.name = self._microphone.name
         self.reopenings = 0
         """How often it was opened again."""
@@ -50,8 +53,6 @@ class RecoveringMicrophone:
         # A device that hangs makes PortAudio hang: it is opened in a thread that may be left.
         self._opener: threading.Thread | None = None
         self._opened: Microphone | None = None
-        self._is_closed = False
-        self._lock = threading.Lock()
 
     @property
     def overflows(self) -> int:
@@ -89,9 +90,11 @@ class RecoveringMicrophone:
     def _lose(self, error: AudioSourceError) -> None:
         _LOGGER.warning('%s; it is opened again as soon as it is there', error)
         self.complaint = str(error)
-        lost, self._microphone = self._microphone, None
+        lost = self._microphone
+        # In this order: a report in between may count them twice, but not see them fall.
         self._overflows_before += lost.overflows
         self._dropped_before += lost.dropped_samples
+        self._microphone = None
         self._next_try_s = time.monotonic() + self._retry_s
         # Closing one that hangs takes seconds, in which time would stand still.
         self._opener = threading.Thread(target=lost.close, name='close device', daemon=True)
@@ -105,6 +108,7 @@ class RecoveringMicrophone:
         with self._lock:
             self._microphone, self._opened = self._opened, None
         if self._microphone is not None:
+            self.name = self._microphone.name
             self.reopenings += 1
             _LOGGER.warning('%s is back', self._microphone.name)
             return
@@ -117,21 +121,31 @@ class RecoveringMicrophone:
 
     def _reopen(self) -> None:
         try:
-            # With a stream that hangs, PortAudio cannot be ended; what it knows has to do.
-            if not any(thread.is_alive() for thread in microphone.HANGING):
-                self._prepare()
-            opened = self._open_microphone()
+            opened = self._look_and_open()
         except AudioSourceError as error:
             self.complaint = str(error)
             return
         except Exception as error:  # PortAudioError, which cannot be imported here
             self.complaint = f'PortAudio does not start again: {error}'
             return
+        if opened is None:
+            return
         with self._lock:
             if not self._is_closed:
                 self._opened = opened
                 return
         opened.close()
+
+    def _look_and_open(self) -> Microphone | None:
+        """Look for devices and open ours; None if it was closed meanwhile."""
+        with PORTAUDIO:
+            if self._is_closed:
+                return None
+            # With a stream that is open or hangs, PortAudio cannot be ended; what it knows has
+            # to do.
+            if not microphone.OPEN:
+                self._prepare()
+            return self._open_microphone()
 
     def close(self) -> None:
         """Stop recording; may be called twice."""
@@ -141,3 +155,8 @@ class RecoveringMicrophone:
         for each in (self._microphone, opened):
             if each is not None:
                 each.close()
+        opener = self._opener
+        if opener is not None:
+            opener.join(_CLOSE_TIMEOUT_S)
+            if opener.is_alive():
+                leave_portaudio()

@@ -27,6 +27,7 @@ _MAX_DRIFT = 0.001
 _IDLE_S = 1.0
 _IDLE_INTERVALS = 2.5
 _IDLE_MARGIN_S = 0.5
+_MAX_IDLE_S = 10.0  # at a time
 _MAX_INTERVAL_S = 5.0
 
 
@@ -35,7 +36,8 @@ class Timeline:
     Keep a stream of blocks true to the clock.
 
     The estimates of the capture times may jitter by 50 ms either way; blocks that were held up
-    and come all at once do no harm.
+    for less than a second and come all at once do no harm. In the place of those that come later
+    there is silence already.
 
     :param sample_rate_hz: samples per second
     """
@@ -136,7 +138,8 @@ class Timeline:
         if not self._starts or idle_s < max(_IDLE_S, _IDLE_INTERVALS * self._interval_s):
             return np.zeros(0, np.int16)
         wanted = int((idle_s - _IDLE_MARGIN_S) * self.sample_rate_hz)
-        count = max(0, wanted - self._idle_since_heard)
+        limit = round(_MAX_IDLE_S * self.sample_rate_hz)  # never a memory full of silence
+        count = min(max(0, wanted - self._idle_since_heard), limit)
         if count:
             self.gaps += self._idle_since_heard == 0
             self.silence_samples += count

@@ -70,6 +70,11 @@ class SourceHealth:
                 health.note('warn', opened.topic.complaint)
             elif not opened.topic.publishers:
                 health.note('warn', 'the publisher of the audio has gone')
+            elif opened.topic.publishers > 1:
+                health.note(
+                    'warn',
+                    f'{opened.topic.publishers} nodes publish the audio and cannot be told apart',
+                )
         self._judge_signal(health, silence_s)
 
     def _judge_signal(self, health: Health, silence_s: float) -> None:

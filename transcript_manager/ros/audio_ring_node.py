@@ -89,6 +89,7 @@ class AudioRingNode(ManagedNode):
 
     def activate(self) -> None:
         """Listen, in a stream of its own."""
+        self.check_idle()
         if self._opened is None:
             self._open()
         self._new_ring()
@@ -100,7 +101,7 @@ class AudioRingNode(ManagedNode):
     def deactivate(self) -> None:
         """Stop listening and let go of the device; what was heard goes out as a last window."""
         self.stop()
-        if not self.is_working and self.stream_start_ns is not None and not self._has_ended:
+        if not self.is_working and self._ring.pushed_samples and not self._has_ended:
             self._finish_chunks()
             self._publisher.publish(self._to_msg(self._ring.finish()))
         self.cleanup()

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from rclpy.node import Node
+from rclpy.validate_full_topic_name import validate_full_topic_name
 
 from transcript_manager.audio.blocks import BlockSource
 from transcript_manager.audio.live import LiveSource
@@ -15,6 +16,7 @@ from transcript_manager.audio.microphone import Microphone
 from transcript_manager.audio.recovering import RecoveringMicrophone
 from transcript_manager.audio.source import AudioSource
 from transcript_manager.audio.timeline import ClockWatch
+from transcript_manager.errors import ParameterError
 from transcript_manager.ros import parameters
 from transcript_manager.ros.audio_topic import AudioTopic
 from transcript_manager.ros.recordings import open_recording
@@ -58,15 +60,28 @@ def open_source(node: Node, values: Mapping[str, Any]) -> OpenSource:
         return OpenSource(open_recording(values))
     watch = ClockWatch(time.time_ns, time.monotonic_ns)
     if values['source'] == parameters.MICROPHONE:
+        wanted = values['device']
 
         def open_microphone() -> Microphone:
-            return Microphone(values['device'], channel=channel, sample_rate_hz=rate_hz)
+            nonlocal wanted
+            opened = Microphone(wanted, channel=channel, sample_rate_hz=rate_hz)
+            if wanted.strip().isdecimal():  # indices are given anew when a device comes back
+                wanted = opened.device_name
+            return opened
 
         microphone = RecoveringMicrophone(open_microphone)
         live = LiveSource(microphone, sample_rate_hz=rate_hz, watch=watch)
         return OpenSource(live, microphone=microphone)
+    try:
+        topic_name = node.resolve_topic_name(values['audio_topic'])
+        validate_full_topic_name(topic_name)
+    except Exception as error:  # rclpy's own types differ by distribution
+        reason = ' '.join(str(error).split())
+        raise ParameterError(
+            f'parameter audio_topic is {values["audio_topic"]!r}, no name of a topic: {reason}'
+        ) from error
     blocks = BlockSource(
-        f'topic {node.resolve_topic_name(values["audio_topic"])}',
+        f'topic {topic_name}',
         sample_rate_hz=rate_hz,
         channel=channel,
     )

@@ -175,13 +175,17 @@ class ManagedNode(LifecycleNode):
 
         :raises TranscriptManagerError: if the last one is still at it
         """
-        if self.is_working:
-            raise TranscriptManagerError(f'{self.get_name()} is still ending its work; try again')
+        self.check_idle()
         self.stopping.clear()
         self._worker = threading.Thread(
             target=self._run, args=(work,), name=WORKER_NAME, daemon=True
         )
         self._worker.start()
+
+    def check_idle(self) -> None:
+        """Raise a :class:`TranscriptManagerError` if the last worker is still at it."""
+        if self.is_working:
+            raise TranscriptManagerError(f'{self.get_name()} is still ending its work; try again')
 
     def _run(self, work: Callable[[], None]) -> None:
         try:

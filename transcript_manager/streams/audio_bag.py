@@ -181,7 +181,7 @@ class BagSource:
                 yield part.add(silence)
             part.go_on_from(placed)
         yield part.add(frames[max(0, -ahead) :])
-        part.last_stamp_ns = placed.block.stamp_ns
+        part.last_stamp_ns, part.last_frames = placed.block.stamp_ns, placed.block.frames
 
     def _silence(self, count: int, rate_hz: int, *, native: bool = False) -> Iterator[np.ndarray]:
         """Yield silence block by block, and count it; none for what cannot be a gap."""
@@ -209,14 +209,16 @@ class _Part:
         self._start_sample = first.block.first_sample
         self._frames = 0  # so far
         self.last_stamp_ns: int | None = None
+        self.last_frames: np.ndarray | None = None
 
     def frames_ahead(self, placed: Placed) -> int | None:
         """Return how many frames are missing before a message; negative: so many it repeats."""
         block = placed.block
         if block.first_sample is not None and self._start_sample is not None:
             return block.first_sample - self._start_sample - self._frames
+        # A clock that is coarser than the messages gives several of them the same stamp.
         if block.stamp_ns is not None and block.stamp_ns == self.last_stamp_ns:
-            return None
+            return None if np.array_equal(block.frames, self.last_frames) else 0
         due_ns = self._start_ns + self._frames * NS_PER_S // self.rate_hz
         late_s = (placed.start_ns - due_ns) / NS_PER_S
         jitter_s = _RECORD_JITTER_S if block.stamp_ns is None else _STAMP_JITTER_S
