@@ -147,31 +147,35 @@ def test_whatever_is_left_of_a_journal_is_gone_on_with(tmp_path_factory, data):
         cut = data.draw(st.integers(0, len(content)))
         junk = data.draw(st.sampled_from([b'', b'\0\0\0', b'{"index": 3', b'[]\n', b'\xff\n']))
         file.write_bytes(content[:cut] + junk)
-    whole = [r['index'] for r in map(json.loads, _whole_lines(path)) if 'words' in r]
+    whole = [r['index'] for r in parsed(path)[1:] if 'words' in r]
+    has_header = 'started' in (parsed(path) or [{}])[0]
     second = new_session(Journal(folder, '/'))
     for end_s in range(22, END_S + 2):
         second.take(tokens(end_s))
     second.close()
     (newest,) = [p for p in journals(folder) if b'"ended"' in p.read_bytes()]
-    assert (newest == path) == bool(_whole_lines(path))
-    records = [v for v in map(json.loads, newest.read_text().splitlines()) if 'words' in v]
-    assert [r['index'] for r in records[: len(whole)]] == whole
-    assert len({r['index'] for r in records}) == len(records) > len(whole)
+    assert (newest == path) == has_header
+    records = [v for v in parsed(newest) if 'words' in v]
+    if has_header:
+        assert [r['index'] for r in records[: len(whole)]] == whole
+    assert len({r['index'] for r in records}) == len(records) > 0
     words = ''.join(r['text'] for r in records).split()
     assert len(words) <= len(TEXT.split())  # a cut journal can have lost some: never more
 
 
-def _whole_lines(path):
+def parsed(path):
+    """Return what can be read of a journal's lines, those that are whole."""
     found = []
-    for line in path.read_bytes().splitlines(keepends=True):
+    for k, line in enumerate(path.read_bytes().splitlines(keepends=True)):
         try:
             value = json.loads(line)
         except ValueError:
+            value = None
+        if not line.endswith(b'\n') or (k == 0 and not isinstance(value, dict)):
             break
-        if not line.endswith(b'\n') or not isinstance(value, dict):
-            break
-        found.append(line)
-    return found if found and 'started' in json.loads(found[0]) else []
+        if isinstance(value, dict):
+            found.append(value)
+    return found
 
 
 def test_a_session_that_ended_or_is_old_or_anothers_is_not_gone_on_with(tmp_path):
@@ -333,3 +337,152 @@ def test_a_stream_that_begins_anew_has_its_own_time():
         session.take(tokens(e)).stable_text for e in range(2, END_S + 1)
     )
     assert (said + session.close().stable_text).split() == TEXT.split()
+
+
+def test_robots_keep_their_journals_apart_and_a_locked_one_is_passed_over(tmp_path):
+    """Names that begin alike, names that become alike, and two managers of the same name."""
+    nodes = ('/robot', '/robot_2', '/robot/2', '/robot_2')
+    sessions = [new_session(Journal(tmp_path, node)) for node in nodes]
+    for session in sessions:
+        for end_s in range(1, 13):
+            session.take(tokens(end_s))
+    paths = [session._journal.path for session in sessions]
+    assert len(set(paths)) == 4
+    sessions[1]._journal.release()  # killed; the other one of its name lives on
+    resumed = [Journal(tmp_path, node) for node in nodes[:2]]
+    assert resumed[0].resume(60.0) is None and resumed[1].resume(60.0).active
+    assert resumed[1].path == paths[1] and not resumed[0].complaint
+
+
+def test_a_session_killed_after_a_reset_goes_on_without_doubling(tmp_path):
+    first = new_session(Journal(tmp_path, '/'))
+    for end_s in range(1, 13):
+        first.take(tokens(end_s))
+    first.reset(round((START_S + 12) * NS_PER_S))
+    count = first.frozen_count
+    first._journal.release()
+    second = new_session(Journal(tmp_path, '/'))
+    for end_s in range(13, END_S + 1):
+        second.take(tokens(end_s))
+    second.close()
+    old, new = (segments_of(path) for path in journals(tmp_path))
+    assert new[0]['index'] == count == len(old)
+    words = ''.join(r['text'] for r in old).split() + ''.join(r['text'] for r in new).split()
+    assert len(words) in (len(TEXT.split()), len(TEXT.split()) - 1)
+
+
+def test_a_reset_before_the_first_window_keeps_what_was_killed(tmp_path):
+    first = new_session(Journal(tmp_path, '/'))
+    for end_s in range(1, 13):
+        first.take(tokens(end_s))
+    stable = first.words_stable
+    first._journal.release()
+    second = new_session(Journal(tmp_path, '/'))
+    second.reset(round((START_S + 12) * NS_PER_S))
+    for end_s in range(13, END_S + 1):
+        second.take(tokens(end_s))
+    second.close()
+    old, new = (segments_of(path) for path in journals(tmp_path))
+    assert len(''.join(r['text'] for r in old).split()) == stable
+    assert [r['index'] for r in [*old, *new]] == list(range(len(old) + len(new)))
+    assert all('ended' in lines(path)[-1] for path in journals(tmp_path))
+
+
+def test_a_pause_before_the_first_window_holds_and_survives_a_kill(tmp_path):
+    session = Session(MergeSettings())
+    session.pause()
+    assert all(session.take(tokens(e)) is None for e in range(1, 11))
+    session.resume(round((START_S + 10) * NS_PER_S))
+    said = ''.join(session.take(tokens(e)).stable_text for e in range(11, END_S + 1))
+    said += session.close().stable_text
+    assert said.split() == [w.strip('| ') for w, a, b in TRUTH if (a + b) / 2 > 10]
+    first = new_session(Journal(tmp_path, '/'))
+    first.take(tokens(5))
+    first.pause()
+    first._journal.release()
+    second = new_session(Journal(tmp_path, '/'))
+    assert second.is_paused and second.take(tokens(9)) is None
+    change = second.take(tokens(10, end_of_stream=True))
+    assert change.end_of_stream and change.stable_text == ''
+
+
+@pytest.mark.parametrize('hours', [-1, 1])
+def test_a_clock_that_is_set_during_a_pause_lets_nothing_slip_through(hours):
+    def later(end_s):
+        message = tokens(end_s)
+        stamp = Stamp(message.header.stamp.sec + 3600 * hours, message.header.stamp.nanosec)
+        return message._replace(header=Header(stamp))
+
+    session = Session(MergeSettings())
+    for end_s in range(1, 9):
+        session.take(tokens(end_s))
+    session.pause()
+    for end_s in range(9, 15):
+        session.take(later(end_s))
+    assert session.end_ns == (START_S + 3600 * hours + 14) * NS_PER_S
+    session.resume(session.end_ns)
+    said = ''.join(session.take(later(e)).stable_text for e in range(15, END_S + 1))
+    said += session.close().stable_text
+    assert said.split() == [w.strip('| ') for w, a, b in TRUTH if (a + b) / 2 > 14]
+
+
+def test_a_recording_played_again_and_again_is_heard_each_time():
+    session = Session(MergeSettings())
+    for _ in range(3):
+        said = ''
+        for end_s in range(1, END_S):
+            said += session.take(tokens(end_s)).stable_text
+        change = session.take(tokens(END_S, end_of_stream=True))
+        said += change.stable_text
+        assert said.split() == TEXT.split() and change.frozen
+        for end_s in (END_S - 1, END_S - 2):  # late, and sent twice
+            assert session.take(tokens(end_s)).stable_text == ''
+        assert session.take(tokens(END_S, end_of_stream=True)).frozen == ()
+
+
+def test_a_disk_that_is_full_from_the_start_and_to_the_end_loses_no_header(tmp_path, monkeypatch):
+    disk = FullDisk(monkeypatch)
+    monkeypatch.setattr('transcript_manager.session.journal._RETRY_S', 0.0)
+    disk.room = 20
+    session = new_session(Journal(tmp_path, '/'))
+    for end_s in range(1, 16):
+        session.take(tokens(end_s))
+    assert session._journal.complaint and not journals(tmp_path)
+    disk.room = None
+    session.touch()
+    (path,) = journals(tmp_path)
+    assert 'started' in lines(path)[0] and segments_of(path)
+    disk.room = 30
+    session.close()
+    assert session._journal.pending and 'ended' not in lines(path)[-1]
+    assert list(tmp_path.glob('*.active.json'))
+
+
+def test_no_file_is_made_before_there_is_a_session(tmp_path):
+    session = new_session(Journal(tmp_path, '/'))
+    session.touch()
+    assert not list(tmp_path.iterdir())
+    session.take(tokens(1))
+    (path,) = journals(tmp_path)
+    assert lines(path)[0]['started'] == START_S
+    session.close()
+    session.touch()
+    assert [k for k in ('started', 'words', 'ended') for v in lines(path) if k in v] == [
+        'started',
+        'words',
+        'ended',
+    ]
+
+
+def test_history_finds_a_time_in_a_journal(tmp_path, monkeypatch):
+    monkeypatch.setattr('transcript_manager.session.history._IN_MEMORY', 1)
+    monkeypatch.setattr('transcript_manager.session.journal._INDEX_EVERY', 2)
+    session = new_session(Journal(tmp_path, '/'))
+    for end_s in range(1, END_S + 1):
+        session.take(tokens(end_s))
+    session.settle()
+    whole = list(session.history.segments())
+    middle = whole[len(whole) // 2]
+    found = list(session.history.segments(0, middle['start'], middle['end']))
+    assert middle in found and len(found) < len(whole)
+    assert [r['index'] for r in session.history.segments(2)] == [r['index'] for r in whole[2:]]

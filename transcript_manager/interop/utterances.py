@@ -99,7 +99,9 @@ class Utterances:
 
         ended = []
         rest = settled
-        while length := self._ending(rest, tentative, merged_end_s, end_of_stream):
+        while length := self._ending(
+            rest, len(settled) - len(rest), tentative, merged_end_s, end_of_stream
+        ):
             following = (rest + tentative)[length : length + 1]
             ended.append(_utterance(rest[:length], following))
             rest = rest[length:]
@@ -116,6 +118,7 @@ class Utterances:
     def _ending(
         self,
         settled: list[TranscriptWord],
+        taken: int,
         tentative: list[TranscriptWord],
         merged_end_s: float,
         end_of_stream: bool,
@@ -138,7 +141,8 @@ class Utterances:
         until_s = merged_end_s if following is None else following.start_s
         if self._parts(last, until_s):
             return count
-        return len(self._waiting) if len(self._waiting) > _MAX_WORDS else 0
+        waiting = len(self._waiting) - taken  # of the settled words, how many are frozen
+        return waiting if waiting > _MAX_WORDS else 0
 
     def _parts(self, last: TranscriptWord, until_s: float) -> bool:
         """Whether the silence from a word to a time ends an utterance."""

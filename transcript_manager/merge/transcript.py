@@ -47,6 +47,7 @@ _MAX_ACTIVE_WORDS = 300
 """Ten words a second: more is no speech, and the active part stays bounded even so."""
 _CUT_S = 0.15
 """A word so close to the newest window's end is not shown: it is most often cut."""
+_ENDED_SPANS = 3
 _LATE_S = 5.0
 """Later than this no window comes, as a rule: where the search for earlier ones stops."""
 
@@ -76,7 +77,7 @@ class Transcript:
         self._frozen_end_s = float('-inf')
         self._window_s = 0.0
         self._stream_start_s: float | None = None
-        self._last_stream_end: tuple[float, float] | None = None
+        self._ended_spans: set[tuple[float, float]] = set()  # the last ones of an ended stream
         self._spans: deque[tuple[float, float]] = deque(maxlen=64)  # (start, end) merged [s]
         self._witnesses: deque[tuple[float, float]] = deque(maxlen=64)  # without looping windows
         self._restart_watch = RestartWatch()
@@ -107,14 +108,17 @@ class Transcript:
         stable_text = ''
         frozen: list[TranscriptSegment] = []
         span = (decode.start_s, decode.end_s)
-        if span == self._last_stream_end:
-            self.ignored_windows += 1
+        if self._merged_end_s == float('-inf') and span in self._ended_spans:
+            self.ignored_windows += 1  # the end of the last stream comes again
             return MergeResult('', ())
         if self._restart_watch.sees_restart(decode.end_s, merged_end_s=self._merged_end_s):
             self.restarts += 1
+            horizon = self._horizon
             text, rest = self.flush()
             stable_text += text
             frozen += rest
+            if horizon is not None and decode.start_s < horizon.at_s <= decode.end_s:
+                self._horizon = horizon  # it was set since the clock was
         if (
             decode.duration_s > 0
             and span not in self._spans
@@ -135,10 +139,12 @@ class Transcript:
         elif not decode.end_of_stream:
             self.ignored_windows += 1
         if decode.end_of_stream:
+            # Of a short recording only the last one: it may be played again as a whole.
+            count = _ENDED_SPANS if len(self._spans) > 3 * _ENDED_SPANS else 0
+            self._ended_spans = {span, *list(self._spans)[len(self._spans) - count :]}
             text, rest = self.flush()
             stable_text += text
             frozen += rest
-            self._last_stream_end = span
         return MergeResult(stable_text, tuple(frozen))
 
     def flush(self) -> tuple[str, list[TranscriptSegment]]:
@@ -171,14 +177,14 @@ class Transcript:
         self._slots = [s for s in self._slots if s.stable or s.end_s <= cut_s]
         text = self._promote(float('inf'))
         more, frozen = self._freeze(float('inf'))
-        if self._frozen_end_s > float('-inf'):
-            self.ignore_before(self._frozen_end_s)
+        end_s = self._frozen_end_s
+        if end_s > float('-inf') and (self._horizon is None or end_s >= self._horizon.at_s):
+            self.ignore_before(end_s)
         return text + more, frozen
 
     def ignore_before(self, at_s: float) -> None:
         """Take nothing from now on that was said before a time [s]; to be settled first."""
-        if self._horizon is None or at_s >= self._horizon.at_s:
-            self._horizon = Horizon(at_s, tuple(self._last_words))
+        self._horizon = Horizon(at_s, tuple(self._last_words))
 
     def resume(
         self, frozen_count: int, end_s: float, last_words: Sequence[tuple[str, float]]

@@ -106,16 +106,34 @@ class Process:
         except Exception as error:
             self._fail(error)
 
+    def _run_in_executor(self, act: Callable[[], object]) -> None:
+        """Let the executor's thread do something, and wait for it, for a while."""
+        done = threading.Event()
+
+        def run() -> None:
+            try:
+                act()
+            finally:
+                done.set()
+
+        self._executor.create_task(run)
+        done.wait(_JOIN_TIMEOUT_S)
+
     def __exit__(self, *_exc: object) -> None:
         """Stop the nodes, then ROS."""
         managed = [node for node in self._nodes if isinstance(node, ManagedNode)]
         for node in managed:
             node.stop()
+        if self._spinner.is_alive():
+            # While it still spins: goals that run are told their result.
+            self._run_in_executor(lambda: [node.close() for node in managed])
+            self._run_in_executor(lambda: None)
         self._executor.shutdown(timeout_sec=0)
         if self._spinner.is_alive():
             self._spinner.join(_JOIN_TIMEOUT_S)
-        for node in managed:
-            node.close()
+        if not self._spinner.is_alive():  # a callback that hangs may be using them
+            for node in managed:
+                node.close()
         for node in self._nodes:
             if not (isinstance(node, ManagedNode) and node.is_working):
                 node.destroy_node()

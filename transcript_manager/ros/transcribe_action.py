@@ -63,6 +63,8 @@ class TranscribeAction:
 
     def hear(self, heard: Heard) -> None:
         """Tell every goal what a merge has left."""
+        if self._node.session.end_ns == 0:
+            return  # a flush before the first window: there is no clock yet
         for goal in list(self._goals):
             if goal.listening is None:
                 goal.listening = self._listening(goal, heard.end_s)
@@ -114,17 +116,17 @@ class TranscribeAction:
         )
         if node.session is None:
             handle.abort()
-            return _result(goal, Reason.INTERRUPTED, node)
+            return self._result(goal, Reason.INTERRUPTED)
         goal.start_ns = node.stream_now_ns()
         self._goals.append(goal)
-        reason = await goal.future
+        reason, result = await goal.future
         if reason is Reason.CANCELLED:
             handle.canceled()
         elif reason in (Reason.NO_AUDIO, Reason.INTERRUPTED):
             handle.abort()
         else:
             handle.succeed()
-        return _result(goal, reason, node)
+        return result
 
     def _listening(self, goal: _Goal, end_s: float) -> Listening:
         """Begin to listen, at a goal's first merge."""
@@ -160,20 +162,20 @@ class TranscribeAction:
     def _end(self, goal: _Goal, reason: Reason) -> None:
         if goal in self._goals:
             self._goals.remove(goal)
-            goal.future.set_result(reason)
+            # Made now: a session that ends takes its clock along.
+            goal.future.set_result((reason, self._result(goal, reason)))
 
-
-def _result(goal: _Goal, reason: Reason, node: TranscriptNode) -> Transcribe.Result:
-    session = node.session
-    segments = goal.listening.segments if goal.listening is not None else []
-    origin_ns = session.origin_ns() if session is not None else 0
-    return Transcribe.Result(
-        reason=int(reason),
-        message=REASONS[reason],
-        text=''.join(s.text for s in segments).strip(),
-        segments=[transcript_segment_to_msg(s, origin_ns=origin_ns) for s in segments],
-        language=session.language if session is not None else '',
-    )
+    def _result(self, goal: _Goal, reason: Reason) -> Transcribe.Result:
+        session = self._node.session
+        segments = goal.listening.segments if goal.listening is not None else []
+        origin_ns = session.origin_ns() if session is not None else 0
+        return Transcribe.Result(
+            reason=int(reason),
+            message=REASONS[reason],
+            text=''.join(s.text for s in segments).strip(),
+            segments=[transcript_segment_to_msg(s, origin_ns=origin_ns) for s in segments],
+            language=session.language if session is not None else '',
+        )
 
 
 def _durations(request: Transcribe.Goal) -> tuple:

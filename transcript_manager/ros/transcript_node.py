@@ -106,6 +106,10 @@ class TranscriptNode(ManagedNode):
             change = self.session.close()
             if change is not None and (change.frozen or change.stable_text):
                 self.publish(change)
+        if self.journal is not None and self.journal.pending:
+            self.get_logger().error(
+                f'{self.journal.pending} segments could not be written: {self.journal.complaint}'
+            )
         self.session = self.journal = None
 
     def stream_now_ns(self) -> int:
@@ -185,7 +189,7 @@ class TranscriptNode(ManagedNode):
             else:
                 health.note_lag(self._lag_s, values)
         if journal is not None:
-            journal.append([])  # what waits for the disk is tried again
+            session.touch()
             health.values |= {
                 'journal': journal.path or journal.directory,
                 'journal_segments': journal.written,

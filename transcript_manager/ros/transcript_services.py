@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from itertools import chain
 import os
 from pathlib import Path
@@ -11,7 +12,6 @@ from std_srvs.srv import Trigger
 
 from transcript_manager import result
 from transcript_manager.errors import ParameterError, TranscriptManagerError
-from transcript_manager.ros.conversions import to_time
 from transcript_manager.session.records import Record, to_result
 from transcript_manager.srv import GetTranscript
 from transcript_manager.streams.messages import NS_PER_S, to_ns
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from transcript_manager.ros.transcript_node import TranscriptNode
 
 _MAX_BYTES = 1 << 20
+_MAX_SEGMENTS = 5000
+"""In an answer: it takes less than a second to read them from the journal."""
+_SPARE = 0.95  # of the bytes: what stands between the segments
 _NOT_CONFIGURED = 'the node is not configured'
-_MAX_NAME_CHARS = 128
+_MAX_NAME_BYTES = 200
 
 
 class TranscriptServices:
@@ -97,18 +100,21 @@ class TranscriptServices:
         target = self._target(request.save_as) if request.save_as else None
         start_s = to_ns(request.start) / NS_PER_S
         end_s = to_ns(request.end) / NS_PER_S or float('inf')
-        segments = session.history.segments()
+        first_index = request.first_index
+        segments = session.history.segments(first_index, start_s, end_s)
         if request.include_active:
-            segments = chain(segments, session.active_records())
+            active = (r for r in session.active_records() if r['index'] >= first_index)
+            segments = chain(segments, active)
         chosen: list[Record] = []
         size = 0
         for record in segments:
             part = _between(record, start_s, end_s)
             if part is None:
                 continue
-            size += len(result.render(to_result([part], start_s=part['start']), kind).encode())
-            if size > _MAX_BYTES and chosen:
-                response.next_start = to_time(round(part['start'] * NS_PER_S))
+            size += _size(part, kind, session.start_ns / NS_PER_S)
+            is_full = size > _SPARE * _MAX_BYTES or len(chosen) == _MAX_SEGMENTS
+            if is_full and chosen:
+                response.next_index = part['index']
                 break
             chosen.append(part)
         else:
@@ -133,7 +139,7 @@ class TranscriptServices:
             name.isprintable()
             and name == os.path.basename(name)
             and not name.startswith('.')
-            and len(name) <= _MAX_NAME_CHARS
+            and len(os.fsencode(name)) <= _MAX_NAME_BYTES
         )
         if not is_plain:
             raise ParameterError(
@@ -141,6 +147,13 @@ class TranscriptServices:
                 'without a folder'
             )
         return Path(folder).expanduser() / 'saved' / name
+
+
+def _size(record: Record, kind: str, start_s: float) -> int:
+    """Return how many bytes a segment takes in an answer."""
+    if kind == 'text':
+        return len(record['text'].encode()) + 1
+    return len(result.render(to_result([record], start_s=start_s), kind).encode())
 
 
 def _between(record: Record, start_s: float, end_s: float) -> Record | None:
@@ -171,6 +184,7 @@ def _write(target: Path, text: str) -> Path:
             file.write(text)
         part.replace(target)  # a link of this name is replaced, not followed
     except OSError as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
         raise TranscriptManagerError(f'cannot write {target}: {error.strerror}') from error
     return target

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 import json
+import math
 
 from transcript_manager.session.journal import Journal
 from transcript_manager.session.records import Record
@@ -34,16 +35,25 @@ class History:
         """Add a segment."""
         self._recent.append((record['index'], json.dumps(record, ensure_ascii=False)))
 
-    def segments(self) -> Iterator[Record]:
-        """Return the session's segments, those in the journal first."""
+    def segments(
+        self, first_index: int = 0, start_s: float = -math.inf, end_s: float = math.inf
+    ) -> Iterator[Record]:
+        """
+        Return the session's segments from an index on, those in the journal first.
+
+        :param start_s: Unix time [s]: what ends before it may be left out
+        :param end_s: Unix time [s]: what begins after it may be left out
+        """
+        first_index = max(first_index, self._first_index)
         oldest = self._recent[0][0] if self._recent else None
-        if self._journal is not None and (oldest is None or oldest > self._first_index):
+        if self._journal is not None and (oldest is None or oldest > first_index):
             try:
-                for record in self._journal.read(self._first_index):
+                for record in self._journal.read(first_index, start_s, end_s):
                     if oldest is not None and record['index'] >= oldest:
                         break
                     yield record
             except OSError:
                 pass  # the file was taken away; what is in memory is there still
-        for _, text in list(self._recent):
-            yield json.loads(text)
+        for index, text in list(self._recent):
+            if index >= first_index:
+                yield json.loads(text)

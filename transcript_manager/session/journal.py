@@ -14,11 +14,14 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
+import contextlib
 from dataclasses import dataclass, field
 import fcntl
 import json
+import math
 import os
 from pathlib import Path
+import re
 import time
 from typing import Any
 
@@ -29,6 +32,7 @@ _RETRY_S = 5.0
 _MAX_PENDING = 10_000
 """Segments that wait for the disk: a day of speech, some 15 MB."""
 _INDEX_EVERY = 64
+"""Segments in a block."""
 _MAX_STATE_BYTES = 1 << 20
 
 
@@ -42,6 +46,9 @@ class Restored:
     """Words that were stable and not frozen."""
     language: str = ''
     started_s: float = 0.0
+    first_index: int = 0
+    """Index of the session's first segment."""
+    is_paused: bool = False
 
 
 class Journal:
@@ -54,6 +61,7 @@ class Journal:
 
     def __init__(self, directory: str | os.PathLike[str], name: str) -> None:
         self.directory = Path(directory).expanduser()
+        self._node = name
         self._name = ''.join(c if c.isalnum() else '_' for c in name.strip('/')) or 'session'
         self.path: Path | None = None
         """Of the session's file, once it is open."""
@@ -62,13 +70,13 @@ class Journal:
         self.written = 0
         """Segments that are on disk."""
         self.slowest_write_s = 0.0
-        self._header: dict[str, Any] = {}
+        self._header: dict[str, Any] | None = None
         self._descriptor: int | None = None
         self._good_bytes = 0
         self._pending: deque[Record] = deque()
         self._dropped = 0
         self._tried_s = float('-inf')
-        self._index: list[tuple[int, int]] = []  # (segment index, offset), sparse
+        self._blocks: list[_Block] = []
 
     @property
     def pending(self) -> int:
@@ -82,13 +90,23 @@ class Journal:
 
     # -- beginning and end ---------------------------------------------------------------------
 
-    def begin(self, started_s: float) -> None:
-        """Begin a session; its file is made now, or as soon as it can be."""
+    def begin(self, started_s: float, *, first_index: int = 0) -> None:
+        """
+        Begin a session; its file is made now, or as soon as it can be.
+
+        :param started_s: Unix time [s]
+        :param first_index: of its first segment
+        """
         self.release()
         self.path = None
-        self._index.clear()
+        self._blocks.clear()
         self.written = 0
-        self._header = {'session': self._name, 'version': VERSION, 'started': round(started_s, 3)}
+        self._header = {
+            'session': self._node,
+            'version': VERSION,
+            'started': round(started_s, 3),
+            'first_index': first_index,
+        }
         self._tried_s = float('-inf')
         self.append([])
 
@@ -109,19 +127,29 @@ class Journal:
         return restored
 
     def end(self) -> None:
-        """End the session cleanly: it will not be gone on with."""
-        if not self._header:
+        """
+        End the session cleanly: it will not be gone on with.
+
+        Not so if segments still wait for the disk: what is kept may be all there is of them.
+        """
+        if self._header is None:
             return
         self._tried_s = float('-inf')
         self.append([])
-        if self._descriptor is not None:
+        if self._descriptor is not None and not self._pending:
             try:
                 self._write_line({'ended': round(time.time(), 3)})
                 self._state_path().unlink(missing_ok=True)
             except OSError as error:
                 self._complain(error)
-        self._header = {}
+        self._header = None
         self.release()
+
+    def touch(self) -> None:
+        """Say that the session still goes on; never raises."""
+        if self._descriptor is not None:
+            with contextlib.suppress(OSError):
+                os.utime(self._descriptor)
 
     def release(self) -> None:
         """Close the file; the session can be gone on with."""
@@ -137,6 +165,8 @@ class Journal:
         while len(self._pending) > _MAX_PENDING:
             self._pending.popleft()
             self._dropped += 1
+        if self._header is None:  # no session yet: there is nothing to write
+            return
         now_s = time.monotonic()
         if self.complaint and now_s - self._tried_s < _RETRY_S:
             return
@@ -146,28 +176,34 @@ class Journal:
             while self._pending:
                 offset = self._good_bytes
                 self._write_line(self._pending[0])
-                if self.written % _INDEX_EVERY == 0:
-                    self._index.append((self._pending[0]['index'], offset))
-                self._pending.popleft()
-                self.written += 1
+                self._note(self._pending.popleft(), offset)
             self.complaint = ''
         except OSError as error:
             self._complain(error)
         self.slowest_write_s = max(self.slowest_write_s, time.monotonic() - now_s)
 
-    def keep(self, active: list[Record], *, entries: int) -> None:
+    def _note(self, record: Record, offset: int) -> None:
+        """Remember where a segment is."""
+        if self.written % _INDEX_EVERY == 0:
+            self._blocks.append(_Block(record['index'], offset, record['start'], record['end']))
+        block = self._blocks[-1]
+        block.start_s = min(block.start_s, record['start'])
+        block.end_s = max(block.end_s, record['end'])
+        self.written += 1
+
+    def keep(self, active: list[Record], *, entries: int, is_paused: bool) -> None:
         """
         Keep the words that are stable and not frozen yet, in place of those kept before.
 
         :param entries: words and marks of the session before them
+        :param is_paused: whether the session is paused
         """
         if self._descriptor is None or self.complaint:
             return
         try:
             part = self._state_path().with_suffix('.part')
-            part.write_text(
-                json.dumps({'entries': entries, 'words': active}, ensure_ascii=False), 'utf-8'
-            )
+            state = {'entries': entries, 'words': active, 'paused': is_paused}
+            part.write_text(json.dumps(state, ensure_ascii=False), 'utf-8')
             part.replace(self._state_path())
         except OSError as error:
             self._complain(error)
@@ -186,11 +222,17 @@ class Journal:
                 self._descriptor = os.open(path, flags, 0o644)
             except FileExistsError:
                 number += 1
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._good_bytes = 0
+            self._write_line(self._header)
+        except OSError:
+            self.release()
+            path.unlink(missing_ok=True)  # a file without a header is nothing
+            raise
         self.path = path
-        self._good_bytes = 0
-        self._index.clear()
-        self._write_line(self._header)
+        self._blocks.clear()
+        self.written = 0
 
     def _is_still_there(self) -> bool:
         """Whether the file is still the one with its name: it may have been deleted or moved."""
@@ -224,80 +266,117 @@ class Journal:
 
     # -- reading -------------------------------------------------------------------------------
 
-    def read(self, first_index: int) -> Iterator[Record]:
+    def read(
+        self, first_index: int = 0, start_s: float = -math.inf, end_s: float = math.inf
+    ) -> Iterator[Record]:
         """
-        Read the segments on disk from an index on.
+        Read the segments on disk from an index on that may lie in a stretch of time.
 
+        :param start_s: Unix time [s]; parts of the file that end before it are passed over
+        :param end_s: Unix time [s]; so are those that begin after it
         :raises OSError: if the file is not there any more
         """
         if self.path is None:
             return
-        at = bisect_right(self._index, first_index, key=lambda entry: entry[0]) - 1
-        offset = self._index[at][1] if at >= 0 else 0
+        blocks = list(self._blocks)
+        at = bisect_right(blocks, first_index, key=lambda block: block.first_index) - 1
         with open(self.path, 'rb') as file:
-            file.seek(offset)
-            for line in file:
-                record = _parse(line)
-                if is_record(record) and record['index'] >= first_index:
-                    yield record
+            for block in blocks[max(0, at) :]:
+                if block.end_s <= start_s or block.start_s >= end_s:
+                    continue
+                file.seek(block.offset)
+                found = 0
+                for line in file:
+                    record = _parse(line)
+                    if is_record(record):
+                        found += 1
+                        if record['index'] >= first_index:
+                            yield record
+                    if found == _INDEX_EVERY:
+                        break
 
     def _newest_open(self, max_age_s: float):
-        newest = sorted(
-            (p for p in self.directory.glob(f'{self._name}_*.jsonl') if p.is_file()),
-            key=lambda p: (p.stat().st_mtime, p.name),
-        )
-        if not newest:
+        """Find the newest session of this node that has not ended and that nobody writes."""
+        pattern = re.compile(re.escape(self._name) + r'_\d{8}T\d{6}Z(_\d+)?\.jsonl')
+        if not self.directory.is_dir():
             return None
-        path = newest[-1]
-        state_path = path.with_suffix('.active.json')
-        written_s = max(p.stat().st_mtime for p in (path, state_path) if p.exists())
-        if abs(time.time() - written_s) > max_age_s:
-            return None
+        paths = [p for p in self.directory.iterdir() if pattern.fullmatch(p.name)]
+        for path in sorted(paths, key=lambda p: (p.stat().st_mtime, p.name), reverse=True):
+            state_path = path.with_suffix('.active.json')
+            written_s = max(p.stat().st_mtime for p in (path, state_path) if p.exists())
+            if abs(time.time() - written_s) <= max_age_s and (found := self._try(path)):
+                return found
+        return None
+
+    def _try(self, path: Path):
+        """Go on with a session, if it can be gone on with."""
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            header, last = self._scan(path)
-            if header is None:
+            header, last, end = self._scan(path)
+            if header is None or header['session'] != self._node:
                 os.close(descriptor)
                 return None
-            os.ftruncate(descriptor, self._good_bytes)  # a line that was cut by a power failure
+            os.ftruncate(descriptor, end)  # a line that was cut by a power failure
+        except BlockingIOError:  # another manager writes it
+            os.close(descriptor)
+            return None
         except OSError:
             os.close(descriptor)
             raise
+        self._good_bytes = end
+        state = _kept_state(path.with_suffix('.active.json'))
         entries = last['entries'] if last else 0
-        return (
-            path,
-            descriptor,
-            Restored(
-                last,
-                _kept_words(state_path, entries),
-                last.get('language', '') if last else '',
-                header.get('started', 0.0),
-            ),
-            header,
+        # Killed between the two files: the first words are in the last segment already.
+        words = state['words'][max(0, entries - state['entries']) :]
+        restored = Restored(
+            last,
+            words,
+            last.get('language', '') if last else '',
+            header['started'],
+            header['first_index'],
+            state['paused'],
         )
+        return path, descriptor, restored, header
 
-    def _scan(self, path: Path) -> tuple[dict[str, Any] | None, Record | None]:
-        """Find the header and the last segment; no header: a session that has ended."""
+    def _scan(self, path: Path) -> tuple[dict[str, Any] | None, Record | None, int]:
+        """Find the header, the last segment, and the end of the last whole line."""
         header = last = None
-        self._good_bytes = self.written = 0
-        self._index.clear()
+        end = self.written = 0
+        self._blocks.clear()
         with open(path, 'rb') as file:
             for line in file:
-                value = _parse(line) if line.endswith(b'\n') else None
-                if value is None:
+                value = _parse(line)
+                if not line.endswith(b'\n') or (header is None and not _is_header(value)):
                     break
-                if 'ended' in value:
-                    return None, None
                 if header is None:
                     header = value
                 elif is_record(value):
-                    if self.written % _INDEX_EVERY == 0:
-                        self._index.append((value['index'], self._good_bytes))
+                    self._note(value, end)
                     last = value
-                    self.written += 1
-                self._good_bytes += len(line)
-        return header, last
+                elif value is not None and 'ended' in value:
+                    return None, None, 0
+                end += len(line)
+        return header, last, end
+
+
+@dataclass(slots=True)
+class _Block:
+    """Some segments that follow each other in the file."""
+
+    first_index: int
+    offset: int
+    start_s: float
+    end_s: float
+
+
+def _is_header(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get('session'), str)
+        and isinstance(value.get('started'), int | float)
+        and isinstance(value.get('first_index'), int)
+    )
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
@@ -308,14 +387,19 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _kept_words(path: Path, entries: int) -> list[Record]:
-    """Return the kept words that are in no segment yet."""
+def _kept_state(path: Path) -> dict[str, Any]:
+    """Return what was kept beside a journal; nothing if that cannot be read."""
+    nothing = {'entries': 0, 'words': [], 'paused': False}
     try:
         if path.stat().st_size > _MAX_STATE_BYTES:
-            return []
+            return nothing
         state = json.loads(path.read_text('utf-8'))
-        # Killed between the two files: the first of them are in the last segment already.
-        words = state['words'][max(0, entries - state['entries']) :]
-        return words if all(is_word_record(w) for w in words) else []
+        is_whole = (
+            isinstance(state['entries'], int)
+            and isinstance(state['paused'], bool)
+            and isinstance(state['words'], list)
+            and all(is_word_record(w) for w in state['words'])
+        )
+        return state if is_whole else nothing
     except (OSError, ValueError, KeyError, TypeError):
-        return []
+        return nothing

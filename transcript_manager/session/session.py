@@ -72,10 +72,11 @@ class Session:
         self._seen_end_ns = 0
         self._has_ended = False
         self._entries = 0  # words and marks frozen
-        self._kept: tuple[int, int] = (0, 0)
+        self._kept: tuple[int, int, bool] = (0, 0, False)
+        self._ignore_before_ns: int | None = None  # until there is a clock to put it on
         self._restarts = 0
-        self._restored = restored if restored and (restored.last or restored.active) else None
-        self.is_paused = False
+        self._restored = restored
+        self.is_paused = restored is not None and restored.is_paused
         self.language = ''
         self.words_stable = 0
         """Words that have become stable, frozen ones included."""
@@ -84,6 +85,7 @@ class Session:
         """Stamp of the session's first window [ns]; 0 before there was one."""
         if restored is not None:
             self.start_ns = round(restored.started_s * NS_PER_S)
+            self.history.begin(restored.first_index)
 
     # -- how it is -----------------------------------------------------------------------------
 
@@ -110,7 +112,7 @@ class Session:
     @property
     def end_ns(self) -> int:
         """End of the newest audio that is known of, merged or not [ns]; 0 before there was any."""
-        return max(self._merged_end_ns, self._seen_end_ns)
+        return self._seen_end_ns
 
     def origin_ns(self) -> int:
         """Return what the times of segments count from [ns]."""
@@ -133,7 +135,7 @@ class Session:
 
     def take(self, message: Any) -> Change | None:
         """
-        Merge a token message; None while the session is paused.
+        Merge a token message; None while the session is paused, but for the end of the stream.
 
         :param message: with the fields of WhisperTokens.msg
         """
@@ -141,11 +143,14 @@ class Session:
         end_ns = start_ns + message.window_ms * NS_PER_MS
         self._seen_end_ns = end_ns
         if self.is_paused:
-            return None
+            return self._end_paused(end_ns) if message.end_of_stream else None
         frozen: list[TranscriptSegment] = []
         if self._origin_ns is None:
             self._begin_at(start_ns)
             frozen += self._restore(end_ns)
+            if self._ignore_before_ns is not None:
+                self._transcript.ignore_before(self.to_s(self._ignore_before_ns))
+                self._ignore_before_ns = None
         restored = len(frozen)
         self.language = message.language or self.language
         result = self._transcript.merge(to_decode(message, origin_ns=self._origin_ns))
@@ -171,9 +176,8 @@ class Session:
 
     def pause(self) -> Change:
         """Freeze what was heard so far, and take nothing until :meth:`resume`."""
-        change = self.settle()
         self.is_paused = True
-        return change
+        return self.settle()
 
     def resume(self, now_ns: int) -> None:
         """
@@ -182,8 +186,8 @@ class Session:
         :param now_ns: now, on the clock of the stamps [ns]
         """
         self.is_paused = False
-        if self._origin_ns is not None:
-            self._transcript.ignore_before(self.to_s(now_ns))
+        self._save([], [])
+        self._ignore_before(now_ns)
 
     def reset(self, now_ns: int) -> Change:
         """
@@ -193,15 +197,22 @@ class Session:
 
         :param now_ns: now, on the clock of the stamps [ns]
         """
-        change = self.settle()
+        restored: list[TranscriptSegment] = []
+        if self._restored is not None:  # it belongs to the session that ends
+            self._begin_at(self.start_ns)
+            restored = self._restore(now_ns)
+        text, frozen = self._transcript.settle()
+        change = self._change(text, restored + frozen, is_settled=True, restored=len(restored))
         if self._journal is not None:
             self._journal.end()
         self.history.begin(self._transcript.frozen_count)
-        self.start_ns = now_ns if self._origin_ns is not None else 0
-        if self._origin_ns is not None:
-            self._transcript.ignore_before(self.to_s(now_ns))
-            if self._journal is not None:
-                self._journal.begin(now_ns / NS_PER_S)
+        self._ignore_before(now_ns)
+        self.start_ns = now_ns
+        self._entries, self._kept = 0, (0, 0, self.is_paused)
+        if self._journal is not None:
+            first_index = self._transcript.frozen_count
+            self._journal.begin(now_ns / NS_PER_S, first_index=first_index)
+            self._save([], [])
         return change
 
     def close(self) -> Change | None:
@@ -216,7 +227,26 @@ class Session:
             self._journal.release()
         return change
 
+    def touch(self) -> None:
+        """Say that the session goes on; to be called every second or so."""
+        if self._journal is not None:
+            self._journal.append([])  # what waits for the disk is tried again
+            self._journal.touch()
+
     # -- inside --------------------------------------------------------------------------------
+
+    def _ignore_before(self, at_ns: int) -> None:
+        if self._origin_ns is None:
+            self._ignore_before_ns = at_ns
+        else:
+            self._transcript.ignore_before(self.to_s(at_ns))
+
+    def _end_paused(self, end_ns: int) -> Change:
+        """End a stream of which nothing is taken."""
+        text, frozen = self._transcript.flush()
+        self._merged_end_ns = end_ns
+        self._has_ended = True
+        return self._change(text, frozen, end_of_stream=True)
 
     def _begin_at(self, start_ns: int) -> None:
         self._origin_ns = start_ns
@@ -235,7 +265,7 @@ class Session:
         if restored is None:
             return []
         last = restored.last
-        count = last['index'] + 1 if last else 0
+        count = last['index'] + 1 if last else restored.first_index
         self._entries = last['entries'] if last else 0
         words = list(last['words']) if last else []
         self.language = restored.language
@@ -246,7 +276,8 @@ class Session:
             segments = [TranscriptSegment(count, tuple(frozen))]
             words += restored.active
             count += 1
-        end_ns = max(round(w['end'] * NS_PER_S) for w in words[-8:])
+        ends_s = [w['end'] for w in words[-8:]] or [restored.started_s]
+        end_ns = round(max(ends_s) * NS_PER_S)
         if end_ns > first_end_ns + _FAR_NS:  # the clock was set back meanwhile
             self._transcript.frozen_count = count
             return segments
@@ -315,10 +346,12 @@ class Session:
             return
         if records:
             self._journal.append(records)
-        state = (self._entries, len(stable))
+        state = (self._entries, len(stable), self.is_paused)
         if state != self._kept:
             self._kept = state
             origin_ns = self.origin_ns()
             self._journal.keep(
-                [word_record(w, origin_ns=origin_ns) for w in stable], entries=self._entries
+                [word_record(w, origin_ns=origin_ns) for w in stable],
+                entries=self._entries,
+                is_paused=self.is_paused,
             )
