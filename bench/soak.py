@@ -312,8 +312,8 @@ def main() -> int:
         compare(Path(name), args.hours, speech, figures)
     quarter = max(1, len(figures['rows']) // 4)
     cpu = [r['cpu_per_hop_ms'] for r in figures['rows']]
-    figures['cpu_first_quarter_ms'] = statistics.median(cpu[:quarter])
-    figures['cpu_last_quarter_ms'] = statistics.median(cpu[-quarter:])
+    figures['cpu_first_quarter_ms'] = round(statistics.median(cpu[:quarter]), 1)
+    figures['cpu_last_quarter_ms'] = round(statistics.median(cpu[-quarter:]), 1)
     figures['machine'] = f'{platform.machine()}, {len(os.sched_getaffinity(0))} cores'
     figures['ros'] = os.environ.get('ROS_DISTRO', '')
     print(json.dumps({k: v for k, v in figures.items() if k != 'rows'}, indent=1))

@@ -77,6 +77,10 @@ class Robot(Node):
         self.words = truth()
         self.origin_s = time.time()
 
+    def destroy_node(self):
+        self.transcribe.destroy()
+        super().destroy_node()
+
     def say(self, *ends_s, **more):
         for end_s in ends_s:
             self.tokens.publish(tokens(self.words, end_s, origin_s=self.origin_s, **more))
@@ -246,18 +250,28 @@ class Goal:
         goal = Transcribe.Goal(
             **{k: Duration(sec=int(v), nanosec=round(v % 1 * 1e9)) for k, v in limits_s.items()}
         )
-        assert robot.transcribe.wait_for_server(TIMEOUT_S)
-        accepted = threading.Event()
-        future = robot.transcribe.send_goal_async(
-            goal, feedback_callback=lambda m: self.feedback.append(m.feedback)
-        )
-        future.add_done_callback(lambda _: accepted.set())
-        assert accepted.wait(TIMEOUT_S)
-        self.handle = future.result()
+        self.handle = None
+        # Asked again: Fast DDS drops an answer when it has not matched who asked within 100 ms.
+        for _ in range(4):
+            if robot.transcribe.wait_for_server(TIMEOUT_S / 4) and self._send(robot, goal):
+                break
+            robot.transcribe.destroy()
+            robot.transcribe = ActionClient(robot, Transcribe, 'transcript_manager/transcribe')
+        assert self.handle is not None
         self._done = threading.Event()
         if self.handle.accepted:
             self._result = self.handle.get_result_async()
             self._result.add_done_callback(lambda _: self._done.set())
+
+    def _send(self, robot, goal):
+        answered = threading.Event()
+        future = robot.transcribe.send_goal_async(
+            goal, feedback_callback=lambda m: self.feedback.append(m.feedback)
+        )
+        future.add_done_callback(lambda _: answered.set())
+        if answered.wait(TIMEOUT_S / 4):
+            self.handle = future.result()
+        return self.handle is not None
 
     @property
     def is_done(self):

@@ -56,6 +56,10 @@ class TranscribeAction:
         )
         node.create_timer(_CHECK_S, self._check, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
+    def destroy(self) -> None:
+        """Leave the graph."""
+        self._server.destroy()
+
     @property
     def count(self) -> int:
         """Goals that are running."""

@@ -48,6 +48,7 @@ class TranscriptNode(ManagedNode):
     """Merge decodes as they come. A merge takes about a millisecond, so it needs no thread."""
 
     def __init__(self, **options) -> None:
+        self._transcribe: TranscribeAction | None = None  # rclpy destroys half-made nodes, too
         super().__init__('transcript_manager', parameters.TRANSCRIPT_MANAGER, **options)
         self._updates = self.create_publisher(msg.TranscriptUpdate, 'transcript', qos.TRANSCRIPT)
         self._frozen = self.create_publisher(
@@ -111,6 +112,13 @@ class TranscriptNode(ManagedNode):
                 f'{self.journal.pending} segments could not be written: {self.journal.complaint}'
             )
         self.session = self.journal = None
+
+    def destroy_node(self) -> None:
+        """Take the action along: rclpy leaves it in the graph."""
+        if self._transcribe is not None:
+            self._transcribe.destroy()
+            self._transcribe = None
+        super().destroy_node()
 
     def stream_now_ns(self) -> int:
         """Return what time it is on the clock of the audio's stamps [ns]."""
