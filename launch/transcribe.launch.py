@@ -123,7 +123,7 @@ def _nodes(context: LaunchContext) -> list[Node]:
         }
         for name in SWITCHES_OF.get(executable, ('autostart',)):
             if value(name):
-                given[name] = ParameterValue(value(name), value_type=bool)
+                given[name] = value(name) == 'true'
         nodes.append(
             Node(
                 package='transcript_manager',

@@ -43,6 +43,8 @@ class ManagedNode(LifecycleNode):
         """Called from the worker's thread with what ended it; set before the worker starts."""
         self.failure: Exception | None = None
         self.is_active = False
+        self.linger_s = 0.0
+        """At the end of the process, for how long answers of this node are on their way [s]."""
         self._is_configured = False
         self._worker: threading.Thread | None = None
         self._refusal: Exception | None = None

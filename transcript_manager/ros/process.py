@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -127,7 +128,8 @@ class Process:
         if self._spinner.is_alive():
             # While it still spins: goals that run are told their result.
             self._run_in_executor(lambda: [node.close() for node in managed])
-            self._run_in_executor(lambda: None)
+            # What was answered is lost with a middleware that is shut down at once.
+            time.sleep(max((node.linger_s for node in managed), default=0.0))
         self._executor.shutdown(timeout_sec=0)
         if self._spinner.is_alive():
             self._spinner.join(_JOIN_TIMEOUT_S)

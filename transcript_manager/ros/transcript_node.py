@@ -40,6 +40,7 @@ from transcript_manager.session.listening import Reason
 from transcript_manager.session.session import Change, Session
 from transcript_manager.streams.messages import NS_PER_S
 
+_LINGER_S = 0.5
 _SAME_CLOCK_S = 30.0
 """Audio that is older than this by the node's clock was stamped by another one."""
 
@@ -99,6 +100,7 @@ class TranscriptNode(ManagedNode):
         self.destroy_subscription(self._tokens)
         if not self.session.is_paused:
             self.publish(self.session.settle())
+        self.linger_s = _LINGER_S if self._transcribe.count else 0.0
         self._transcribe.interrupt(Reason.INTERRUPTED)
 
     def cleanup(self) -> None:
