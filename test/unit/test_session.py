@@ -131,6 +131,22 @@ def test_a_killed_session_goes_on_without_losing_or_doubling(tmp_path, killed_at
     assert records[-1]['entries'] == sum(len(r['words']) for r in records)
 
 
+@pytest.mark.parametrize('killed_at_s', range(13, 24))
+def test_killed_between_its_two_files_it_goes_on_without_doubling(tmp_path, killed_at_s):
+    first = new_session(Journal(tmp_path, '/'))
+    said = ''.join(first.take(tokens(e)).stable_text for e in range(1, killed_at_s))
+    first._journal.keep = lambda *_args, **_more: None  # the journal is written, this is not
+    said += first.take(tokens(killed_at_s)).stable_text
+    first._journal.release()
+    second = new_session(Journal(tmp_path, '/'))
+    for end_s in range(killed_at_s + 1, END_S + 2):
+        second.take(tokens(end_s))
+    second.close()
+    (path,) = journals(tmp_path)
+    assert ''.join(r['text'] for r in segments_of(path)).split() == TEXT.split()
+    assert said.split() == TEXT.split()[: len(said.split())]
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.data())
 def test_whatever_is_left_of_a_journal_is_gone_on_with(tmp_path_factory, data):
@@ -352,6 +368,11 @@ def test_robots_keep_their_journals_apart_and_a_locked_one_is_passed_over(tmp_pa
     resumed = [Journal(tmp_path, node) for node in nodes[:2]]
     assert resumed[0].resume(60.0) is None and resumed[1].resume(60.0).active
     assert resumed[1].path == paths[1] and not resumed[0].complaint
+    sessions[2]._journal.release()
+    sessions[3]._journal.touch()  # its file is the newest
+    sessions[3]._journal.release()
+    resumed = Journal(tmp_path, '/robot/2')
+    assert resumed.resume(60.0).active and resumed.path == paths[2]
 
 
 def test_a_session_killed_after_a_reset_goes_on_without_doubling(tmp_path):
