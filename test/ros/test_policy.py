@@ -93,15 +93,16 @@ def test_nothing_the_nodes_do_is_missing(policy, start_node, recording, wait_unt
     """Run all of them and look at the graph: what is not in the policy would not work."""
     hri = build(['hri_msgs'])['hri_msgs']
     path, _ = recording('demo')
-    programs = [
-        start_node('transcript_manager', env=hri),
-        start_node('whisper', model='demo'),
-        start_node('audio_ring', source=path, pace='lockstep'),
-    ]
     with Process() as process:
         process.spin()
-        listener = process.add(TranscriptListener)
+        # Before the others: who comes late may be told an old state of the graph and no newer one.
         onlooker = process.add(lambda: Node('onlooker'))
+        listener = process.add(TranscriptListener)
+        programs = [
+            start_node('transcript_manager', env=hri),
+            start_node('whisper', model='demo'),
+            start_node('audio_ring', source=path, pace='lockstep'),
+        ]
         # From here on every part of the graph is at work.
         wait_until(lambda: listener.snapshot().stable_text, 'a transcript')
         wait_until(lambda: onlooker.count_publishers('/diagnostics'), 'diagnostics')
