@@ -178,3 +178,19 @@ def test_history_finds_a_time_in_a_journal(tmp_path, monkeypatch):
     found = list(session.history.segments(0, middle['start'], middle['end']))
     assert middle in found and len(found) < len(whole)
     assert [r['index'] for r in session.history.segments(2)] == [r['index'] for r in whole[2:]]
+
+
+def test_a_pause_before_the_first_window_keeps_what_was_killed(tmp_path):
+    first = new_session(Journal(tmp_path, '/'))
+    said = ''.join(first.take(tokens(e)).stable_text for e in range(1, 13))
+    first._journal.release()
+    for act in (Session.pause, lambda s: s.resume(round((START_S + 12) * NS_PER_S))):
+        session = new_session(Journal(tmp_path, '/'))
+        act(session)
+        session._journal.release()  # killed once more
+    last = new_session(Journal(tmp_path, '/'))
+    assert not last.is_paused
+    said += ''.join(last.take(tokens(e)).stable_text for e in range(13, END_S + 2))
+    said += last.close().stable_text
+    (path,) = journals(tmp_path)
+    assert ''.join(r['text'] for r in segments_of(path)).split() == said.split() == TEXT.split()

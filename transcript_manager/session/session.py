@@ -72,11 +72,11 @@ class Session:
         self._seen_end_ns = 0
         self._has_ended = False
         self._entries = 0  # words and marks frozen
-        self._kept: tuple[int, int, bool] = (0, 0, False)
         self._ignore_before_ns: int | None = None  # until there is a clock to put it on
         self._restarts = 0
         self._restored = restored
         self.is_paused = restored is not None and restored.is_paused
+        self._kept = (0, 0, self.is_paused)
         self.language = ''
         self.words_stable = 0
         """Words that have become stable, frozen ones included."""
@@ -347,11 +347,12 @@ class Session:
         if records:
             self._journal.append(records)
         state = (self._entries, len(stable), self.is_paused)
-        if state != self._kept:
-            self._kept = state
-            origin_ns = self.origin_ns()
-            self._journal.keep(
-                [word_record(w, origin_ns=origin_ns) for w in stable],
-                entries=self._entries,
-                is_paused=self.is_paused,
-            )
+        if state == self._kept:
+            return
+        self._kept = state
+        origin_ns, entries = self.origin_ns(), self._entries
+        words = [word_record(w, origin_ns=origin_ns) for w in stable]
+        if self._restored is not None:  # not taken over yet: what is kept must stay
+            last, words = self._restored.last, self._restored.active
+            entries = last['entries'] if last else 0
+        self._journal.keep(words, entries=entries, is_paused=self.is_paused)
