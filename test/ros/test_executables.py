@@ -2,6 +2,7 @@
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import signal
+import sys
 import threading
 import time
 
@@ -78,6 +79,26 @@ def test_signals_end_a_node_cleanly(executable, parameters, ready, number, start
     node.wait_for(ready)
     assert node.stop(number, timeout_s=10) == 0
     assert 'Traceback' not in node.output and 'Error' not in node.output
+
+
+INTERRUPTED_WAIT = """
+import os, signal
+from transcript_manager.ros.process import Process
+
+with Process() as process:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with process.finished._cond:  # as the main thread does inside finished.wait(), for a moment
+            os.kill(os.getpid(), number)
+        assert process.finished.wait(10)
+        process.finished.clear()
+print('ended')
+"""
+
+
+def test_a_signal_in_the_middle_of_a_wait_does_not_lock_the_process(start):
+    program = start([sys.executable, '-c', INTERRUPTED_WAIT])
+    assert program.wait(20) == 0, program.output
+    assert program.output.strip() == 'ended'
 
 
 def test_a_signal_during_a_decode_ends_the_node_at_once(

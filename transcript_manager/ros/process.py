@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 import os
+import queue
 import signal
 import sys
 import threading
@@ -47,6 +48,9 @@ class Process:
         self._is_constructing = False
         self._nodes: list[Node] = []
         self._previous_handlers: dict[int, object] = {}
+        # A handler that set `finished` could wait for the lock that the thread it interrupts
+        # holds, in finished.wait(), for ever; the put of a SimpleQueue may be interrupted by itself.
+        self._signals: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     def __enter__(self) -> Process:
         """Initialise ROS and take over SIGINT and SIGTERM."""
@@ -58,11 +62,16 @@ class Process:
             self._previous_handlers[number] = signal.signal(number, self._on_signal)
         self._executor = SingleThreadedExecutor()
         self._spinner = threading.Thread(target=self._spin, name='executor', daemon=True)
+        threading.Thread(target=self._await_signal, name='signals', daemon=True).start()
         return self
+
+    def _await_signal(self) -> None:
+        while self._signals.get():
+            self.finished.set()
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self.interrupted = True
-        self.finished.set()
+        self._signals.put(True)
         if self._is_constructing:  # fetching or loading a model: nobody waits for `finished` yet
             raise KeyboardInterrupt
 
@@ -142,6 +151,7 @@ class Process:
         rclpy.try_shutdown()
         for number, handler in self._previous_handlers.items():
             signal.signal(number, handler)
+        self._signals.put(False)
 
 
 def run_node(name: str, factory: Callable[[], Node], args: Sequence[str] | None = None) -> int:
