@@ -87,7 +87,7 @@ from transcript_manager.ros.process import Process
 
 with Process() as process:
     for number in (signal.SIGINT, signal.SIGTERM):
-        with process.finished._cond:  # as the main thread does inside finished.wait(), for a moment
+        with process.finished._cond:  # as the main thread has it inside finished.wait()
             os.kill(os.getpid(), number)
         assert process.finished.wait(10)
         process.finished.clear()

@@ -48,8 +48,8 @@ class Process:
         self._is_constructing = False
         self._nodes: list[Node] = []
         self._previous_handlers: dict[int, object] = {}
-        # A handler that set `finished` could wait for the lock that the thread it interrupts
-        # holds, in finished.wait(), for ever; the put of a SimpleQueue may be interrupted by itself.
+        # A handler that set `finished` could wait for ever, for a lock that the thread it
+        # interrupts holds in finished.wait(); the put of a SimpleQueue may interrupt itself.
         self._signals: queue.SimpleQueue[bool] = queue.SimpleQueue()
 
     def __enter__(self) -> Process:
