@@ -1,13 +1,11 @@
-"""The result of a session, and the formats it is written in."""
+"""The result of a session as values; `export/` reads and writes them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-import json
+from dataclasses import dataclass, field, replace
 import unicodedata
 
 from transcript_manager.merge.segments import TranscriptSegment
-from transcript_manager.subtitles import to_subtitles
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +16,11 @@ class ResultWord:
     start_s: float
     end_s: float
     probability: float
+    """0..1; nan if it is not known."""
     occurrences: int
+    """Windows that heard it; 0 if that is not known."""
+    conflicts: tuple[tuple[str, int], ...] = ()
+    """(text, occurrences) of what else was heard here, most frequent first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +45,23 @@ class Result:
         """The segments' texts, concatenated: what ``transcript/text`` carried."""
         return ''.join(s.text for s in self.segments)
 
+    @property
+    def words(self) -> list[ResultWord]:
+        """All words, in order of speech."""
+        return [w for s in self.segments for w in s.words]
+
+    @property
+    def end_s(self) -> float:
+        """End of the last segment [s]; 0 if there is none."""
+        return self.segments[-1].end_s if self.segments else 0.0
+
 
 def join_punctuation(words: list[ResultWord]) -> tuple[ResultWord, ...]:
     """Attach entries that are punctuation only to the word before them."""
     joined: list[ResultWord] = []
     for word in words:
         if joined and not any(unicodedata.category(c)[0] in 'LMN' for c in word.text):
-            last = joined[-1]
-            joined[-1] = ResultWord(
-                last.text + word.text, last.start_s, last.end_s, last.probability, last.occurrences
-            )
+            joined[-1] = replace(joined[-1], text=joined[-1].text + word.text)
         else:
             joined.append(word)
     return tuple(joined)
@@ -65,7 +74,14 @@ def from_segment(segment: TranscriptSegment, *, start_s: float = 0.0) -> ResultS
     :param start_s: added to its times [s]
     """
     words = [
-        ResultWord(w.text, w.start_s + start_s, w.end_s + start_s, w.probability, w.occurrences)
+        ResultWord(
+            w.text,
+            w.start_s + start_s,
+            w.end_s + start_s,
+            w.probability,
+            w.occurrences,
+            w.conflicts,
+        )
         for w in segment.words
     ]
     return ResultSegment(
@@ -83,60 +99,3 @@ def clock(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     text = f'{minutes:02}:{tenths // 10:02}.{tenths % 10}'
     return f'{hours:02}:{text}' if hours else text
-
-
-def text_line(segment: ResultSegment, *, timestamps: bool) -> str:
-    """Format one segment as a line, with or without its times."""
-    text = segment.text.strip()
-    if not timestamps:
-        return text
-    return f'[{clock(segment.start_s)} - {clock(segment.end_s)}] {text}'
-
-
-def to_text(result: Result, *, timestamps: bool = False) -> str:
-    """Format a result as plain text, a segment a line."""
-    return ''.join(text_line(s, timestamps=timestamps) + '\n' for s in result.segments)
-
-
-def to_json(result: Result) -> str:
-    """Format a result as JSON; times in seconds, to the millisecond."""
-    value = {
-        'text': result.text,
-        'language': result.language,
-        'segments': [
-            {
-                'start': round(segment.start_s, 3),
-                'end': round(segment.end_s, 3),
-                'text': segment.text,
-                'words': [
-                    {
-                        'text': word.text,
-                        'start': round(word.start_s, 3),
-                        'end': round(word.end_s, 3),
-                        'probability': round(word.probability, 4),
-                        'occurrences': word.occurrences,
-                    }
-                    for word in segment.words
-                ],
-            }
-            for segment in result.segments
-        ],
-    }
-    return json.dumps(value, ensure_ascii=False, indent=1) + '\n'
-
-
-FORMATS = ('text', 'json', 'srt', 'vtt')
-
-
-def render(result: Result, kind: str, *, timestamps: bool = False) -> str:
-    """
-    Format a result.
-
-    :param kind: one of ``FORMATS``
-    :param timestamps: of text: put times in front of the lines
-    """
-    if kind == 'json':
-        return to_json(result)
-    if kind == 'text':
-        return to_text(result, timestamps=timestamps)
-    return to_subtitles([(s.start_s, s.end_s, s.text) for s in result.segments], kind=kind)

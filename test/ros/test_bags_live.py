@@ -19,9 +19,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from transcript_manager import msg, result
+from transcript_manager import msg
 from transcript_manager.cli.main import main
 from transcript_manager.evaluation.wer import normalise
+from transcript_manager.export.plain import to_json
 from transcript_manager.ros import qos
 from transcript_manager.ros.listener import to_result
 from transcript_manager.streams.audio_bag import BagSource
@@ -100,7 +101,7 @@ def test_tokens_replayed_with_the_clock_of_the_bag_give_what_merge_gives(
         count = len(json.loads(merged)['segments'])
         wait_until(lambda: len(listener.snapshot().segments) >= count, 'the end', timeout_s=20)
         assert manager.stop() == 0, manager.output
-        return result.to_json(to_result(listener.snapshot(), start_ns=START_NS))
+        return to_json(to_result(listener.snapshot(), start_ns=START_NS))
 
     assert replayed('once') == merged
     assert replayed('again') == merged

@@ -15,6 +15,7 @@ EXIT_INTERRUPTED = 130
 _COMMANDS = {
     'run': 'transcribe a sound file or the microphone',
     'merge': 'merge a recorded token stream or bag',
+    'export': 'write a session as text, subtitles, a page, ...',
     'devices': 'list the microphones',
     'score': 'compare two transcripts: word and character error rate',
     'models': 'list the models, or fetch one',

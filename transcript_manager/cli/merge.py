@@ -16,11 +16,12 @@ import sys
 import time
 from typing import TextIO
 
-from transcript_manager import result
 from transcript_manager.cli.output import check_output, write_output
 from transcript_manager.errors import ParameterError, StreamError, TranscriptManagerError
+from transcript_manager.export.formats import canonical, CHOICES, Options, render
 from transcript_manager.merge.segments import split_text, TranscriptSegment
 from transcript_manager.merge.transcript import MergeSettings, Transcript
+from transcript_manager.result import from_segment, Result
 from transcript_manager.streams.bag import is_bag, read_bag
 from transcript_manager.streams.jsonl import read_jsonl
 from transcript_manager.streams.messages import NS_PER_S, to_decode, to_ns
@@ -39,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('stream', metavar='STREAM.jsonl|BAG', help='what to merge')
     parser.add_argument('--topic', metavar='NAME', help='of the tokens, if a bag has several')
-    parser.add_argument('--format', choices=result.FORMATS, default='text', help='(%(default)s)')
+    parser.add_argument('--format', choices=CHOICES, default='text', help='(%(default)s)')
     parser.add_argument(
         '--timestamps', action='store_true', help='put times in front of the lines of text'
     )
@@ -63,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the sub-command; returns the exit code."""
-    if args.timestamps and args.format != 'text':
+    if args.timestamps and canonical(args.format) != 'text':
         raise ParameterError('--timestamps is for --format text; the others have times in them')
     settings = _settings(args.param)
     check_output(args.output)
@@ -75,7 +76,8 @@ def run(args: argparse.Namespace) -> int:
         session = _Session(settings, trace)
         session.merge(Path(args.stream), args.topic)
     final = session.result
-    write_output(result.render(final, args.format, timestamps=args.timestamps), args.output)
+    text = render(final, args.format, Options(timestamps=args.timestamps))
+    write_output(text, args.output)
     if args.stats:
         print(json.dumps(session.stats()), file=sys.stderr)
     return EXIT_OK
@@ -147,7 +149,7 @@ class _Session:
         self._took_us = array('d')
         self._tentative = ''
         self._shown_from_s = 0.0  # what a result's times count from
-        self.result = result.Result()
+        self.result = Result()
 
     def merge(self, path: Path, topic: str | None) -> None:
         """Merge all windows and flush."""
@@ -181,9 +183,7 @@ class _Session:
             self._take(start_s, end_s, stable_text, frozen, origin_s)
 
     def _take(self, start_s, end_s, stable: str, frozen: Sequence[TranscriptSegment], origin_s):
-        self.result.segments += [
-            result.from_segment(s, start_s=self._shown_from_s) for s in frozen
-        ]
+        self.result.segments += [from_segment(s, start_s=self._shown_from_s) for s in frozen]
         if self._trace is None:
             return
         _, self._tentative = split_text(self._transcript.active())

@@ -10,7 +10,6 @@ from rclpy.exceptions import InvalidNamespaceException
 from rclpy.parameter import Parameter
 from rclpy.validate_namespace import validate_namespace
 
-from transcript_manager import result
 from transcript_manager.audio.files import FileSource
 from transcript_manager.cli.lock import BUSY, topics_locked
 from transcript_manager.cli.models import progress_bar
@@ -18,6 +17,9 @@ from transcript_manager.cli.output import check_output, write_output
 from transcript_manager.cli.view import choose_view, LiveView, View
 from transcript_manager.decoder import models
 from transcript_manager.errors import AudioSourceError, ParameterError, TranscriptManagerError
+from transcript_manager.export.formats import canonical, CHOICES, Options, render
+from transcript_manager.export.plain import text_line
+from transcript_manager.result import Result
 from transcript_manager.ros import parameters
 from transcript_manager.ros.audio_ring_node import AudioRingNode
 from transcript_manager.ros.listener import to_result, to_result_segment, TranscriptListener
@@ -87,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--window', type=float, metavar='S', help='window length [s] (10)')
     parser.add_argument('--hop', type=float, metavar='S', help='time between windows [s] (1)')
     parser.add_argument('--namespace', default='', help='ROS namespace of the nodes and topics')
-    parser.add_argument('--format', choices=result.FORMATS, default='text', help='(%(default)s)')
+    parser.add_argument('--format', choices=CHOICES, default='text', help='(%(default)s)')
     parser.add_argument(
         '--timestamps', action='store_true', help='put times in front of the lines of text'
     )
@@ -136,7 +138,7 @@ def _is_live(args: argparse.Namespace) -> bool:
 
 
 def _text_on_stdout(args: argparse.Namespace) -> bool:
-    return args.format == 'text' and args.output is None
+    return canonical(args.format) == 'text' and args.output is None
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -152,7 +154,7 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.channel is not None and args.audio is not None:
         raise ParameterError('--channel is for --mic, --topic and --bag: of a file all are heard')
-    if args.timestamps and args.format != 'text':
+    if args.timestamps and canonical(args.format) != 'text':
         raise ParameterError('--timestamps is for --format text; the others have times in them')
     try:
         validate_namespace('/' + args.namespace.removeprefix('/'))
@@ -250,7 +252,7 @@ class _Session:
                 segment = to_result_segment(message, start_ns=start_ns)
                 view.segment(segment)
                 if streams_lines:
-                    line = result.text_line(segment, timestamps=self._args.timestamps)
+                    line = text_line(segment, timestamps=self._args.timestamps)
                     print(line, flush=True)
                 shown += 1
             if snapshot.revision != revision:
@@ -283,11 +285,11 @@ class _Session:
             if self._listener.count_publishers(topic) > 1:
                 raise TranscriptManagerError(BUSY)
 
-    def _write(self, final: result.Result) -> None:
-        text = result.render(final, self._args.format, timestamps=self._args.timestamps)
+    def _write(self, final: Result) -> None:
+        text = render(final, self._args.format, Options(timestamps=self._args.timestamps))
         write_output(text, self._args.output)
 
-    def _summarise(self, final: result.Result) -> None:
+    def _summarise(self, final: Result) -> None:
         whisper = self._whisper
         words = sum(len(s.words) for s in final.segments)
         per_window_ms = 1000 * whisper.busy_s / max(1, whisper.decoded_windows)

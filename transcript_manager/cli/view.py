@@ -8,7 +8,8 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from transcript_manager.result import clock, ResultSegment, text_line
+from transcript_manager.export.plain import text_line
+from transcript_manager.result import clock, ResultSegment
 from transcript_manager.ros.listener import Snapshot
 
 _TAIL_LINES = 6  # of the active part; a window seldom holds more

@@ -120,6 +120,7 @@ def to_result_segment(message: msg.TranscriptSegment, *, start_ns: int) -> Resul
             end_s=(to_ns(w.end) - start_ns) / NS_PER_S,
             probability=w.probability,
             occurrences=w.occurrences,
+            conflicts=tuple(zip(w.conflicts, w.conflict_occurrences, strict=False)),
         )
         for w in message.words
     ]

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from std_srvs.srv import Trigger
 
-from transcript_manager import result
 from transcript_manager.errors import ParameterError, TranscriptManagerError
+from transcript_manager.export.formats import render
 from transcript_manager.session.records import Record, to_result
 from transcript_manager.srv import GetTranscript
 from transcript_manager.streams.messages import NS_PER_S, to_ns
@@ -19,6 +19,7 @@ from transcript_manager.streams.messages import NS_PER_S, to_ns
 if TYPE_CHECKING:
     from transcript_manager.ros.transcript_node import TranscriptNode
 
+_FORMATS = ('text', 'json', 'srt', 'vtt', 'tsv')
 _MAX_BYTES = 1 << 20
 _MAX_SEGMENTS = 5000
 """In an answer: it takes less than a second to read them from the journal."""
@@ -93,10 +94,8 @@ class TranscriptServices:
         if session is None:
             raise TranscriptManagerError(_NOT_CONFIGURED)
         kind = request.format or 'text'
-        if kind not in result.FORMATS:
-            raise ParameterError(
-                f'format is {kind!r}, must be one of: {", ".join(result.FORMATS)}'
-            )
+        if kind not in _FORMATS:
+            raise ParameterError(f'format is {kind!r}, must be one of: {", ".join(_FORMATS)}')
         target = self._target(request.save_as) if request.save_as else None
         start_s = to_ns(request.start) / NS_PER_S
         end_s = to_ns(request.end) / NS_PER_S or float('inf')
@@ -120,7 +119,7 @@ class TranscriptServices:
         else:
             response.is_complete = True
         whole = to_result(chosen, start_s=session.start_ns / NS_PER_S, language=session.language)
-        response.transcript = result.render(whole, kind)
+        response.transcript = render(whole, kind)
         response.success = True
         response.message = f'{len(chosen)} segments'
         if target is not None:
@@ -153,7 +152,7 @@ def _size(record: Record, kind: str, start_s: float) -> int:
     """Return how many bytes a segment takes in an answer."""
     if kind == 'text':
         return len(record['text'].encode()) + 1
-    return len(result.render(to_result([record], start_s=start_s), kind).encode())
+    return len(render(to_result([record], start_s=start_s), kind).encode())
 
 
 def _between(record: Record, start_s: float, end_s: float) -> Record | None:

@@ -25,7 +25,8 @@ import re
 import time
 from typing import Any
 
-from transcript_manager.session.records import is_record, is_word_record, Record
+from transcript_manager.session.journal_file import is_header, kept_state, parse_line
+from transcript_manager.session.records import is_record, Record
 
 VERSION = 1
 _RETRY_S = 5.0
@@ -33,7 +34,6 @@ _MAX_PENDING = 10_000
 """Segments that wait for the disk: a day of speech, some 15 MB."""
 _INDEX_EVERY = 64
 """Segments in a block."""
-_MAX_STATE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,7 +287,7 @@ class Journal:
                 file.seek(block.offset)
                 found = 0
                 for line in file:
-                    record = _parse(line)
+                    record = parse_line(line)
                     if is_record(record):
                         found += 1
                         if record['index'] >= first_index:
@@ -325,7 +325,7 @@ class Journal:
             os.close(descriptor)
             raise
         self._good_bytes = end
-        state = _kept_state(path.with_suffix('.active.json'))
+        state = kept_state(path.with_suffix('.active.json'))
         entries = last['entries'] if last else 0
         # Killed between the two files: the first words are in the last segment already.
         words = state['words'][max(0, entries - state['entries']) :]
@@ -346,8 +346,8 @@ class Journal:
         self._blocks.clear()
         with open(path, 'rb') as file:
             for line in file:
-                value = _parse(line)
-                if not line.endswith(b'\n') or (header is None and not _is_header(value)):
+                value = parse_line(line)
+                if not line.endswith(b'\n') or (header is None and not is_header(value)):
                     break
                 if header is None:
                     header = value
@@ -368,38 +368,3 @@ class _Block:
     offset: int
     start_s: float
     end_s: float
-
-
-def _is_header(value: Any) -> bool:
-    return (
-        isinstance(value, dict)
-        and isinstance(value.get('session'), str)
-        and isinstance(value.get('started'), int | float)
-        and isinstance(value.get('first_index'), int)
-    )
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    try:
-        value = json.loads(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _kept_state(path: Path) -> dict[str, Any]:
-    """Return what was kept beside a journal; nothing if that cannot be read."""
-    nothing = {'entries': 0, 'words': [], 'paused': False}
-    try:
-        if path.stat().st_size > _MAX_STATE_BYTES:
-            return nothing
-        state = json.loads(path.read_text('utf-8'))
-        is_whole = (
-            isinstance(state['entries'], int)
-            and isinstance(state['paused'], bool)
-            and isinstance(state['words'], list)
-            and all(is_word_record(w) for w in state['words'])
-        )
-        return state if is_whole else nothing
-    except (OSError, ValueError, KeyError, TypeError):
-        return nothing

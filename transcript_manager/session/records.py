@@ -69,7 +69,15 @@ def is_word_record(value: Any) -> bool:
         and isinstance(value.get('text'), str)
         and all(isinstance(value.get(k), int | float) for k in ('start', 'end', 'probability'))
         and isinstance(value.get('occurrences'), int)
+        and all(_is_conflict(c) for c in value.get('conflicts', ()))
     )
+
+
+def _is_conflict(value: Any) -> bool:
+    match value:
+        case [str(), int()]:
+            return True
+    return False
 
 
 def to_result(records: Iterable[Record], *, start_s: float, language: str = '') -> Result:
@@ -88,6 +96,7 @@ def to_result(records: Iterable[Record], *, start_s: float, language: str = '') 
                 w['end'] - start_s,
                 w.get('probability', 0.0),
                 w.get('occurrences', 0),
+                tuple((text, count) for text, count in w.get('conflicts', ())),
             )
             for w in record['words']
         ]

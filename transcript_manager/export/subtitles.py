@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pysubs2
+
+from transcript_manager.result import Result
 
 SRT, VTT = 'srt', 'vtt'
 
 
-def to_subtitles(cues: Iterable[tuple[float, float, str]], *, kind: str) -> str:
+def to_subtitles(result: Result, *, kind: str) -> str:
     """
-    Format cues as SubRip or WebVTT.
+    Format a result as SubRip or WebVTT.
 
-    :param cues: (start [s], end [s], text)
     :param kind: 'srt' or 'vtt'
     """
     subtitles = pysubs2.SSAFile()
+    cues = [(s.start_s, s.end_s, s.text) for s in result.segments]
     for start_s, end_s, text in cues:
         start_ms = max(0, round(start_s * 1000))
         subtitles.append(

@@ -1,0 +1,55 @@
+"""`transcript export`: a session in another format."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+import sys
+
+from transcript_manager.cli.output import check_output, write_output
+from transcript_manager.errors import ParameterError
+from transcript_manager.export.formats import canonical, CHOICES, Options, render
+from transcript_manager.export.reading import read_transcript
+
+EXIT_OK = 0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Describe the sub-command."""
+    parser.description = (
+        'Write a session in another format. IN is a journal (.jsonl), the JSON of `transcript '
+        'run`, a rosbag2 bag with frozen segments or tokens in it, or "-": JSON from standard '
+        'input.'
+    )
+    parser.add_argument('session', metavar='IN', help='a journal, JSON or bag')
+    parser.add_argument('--format', required=True, choices=CHOICES, help='what to write')
+    parser.add_argument('-o', '--output', metavar='OUT', help='write to OUT, not standard output')
+    parser.add_argument('--topic', metavar='NAME', help='of a bag, if it has several sessions')
+    parser.add_argument(
+        '--timestamps', action='store_true', help='txt: put times in front of the lines'
+    )
+    parser.add_argument('--title', help="what was heard, for people (the file's name)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the sub-command; returns the exit code."""
+    if args.timestamps and canonical(args.format) != 'text':
+        raise ParameterError('--timestamps is for --format txt; the others have times in them')
+    check_output(args.output)
+    _check_apart(args)
+    loaded = read_transcript(args.session, topic=args.topic)
+    for note in loaded.notes:
+        print(f'transcript: {note}', file=sys.stderr)
+    options = Options(
+        timestamps=args.timestamps,
+        title=args.title or Path(args.session).stem.strip('-') or 'Transcript',
+    )
+    write_output(render(loaded.result, args.format, options), args.output)
+    return EXIT_OK
+
+
+def _check_apart(args: argparse.Namespace) -> None:
+    """Refuse to write over what is read."""
+    if args.output is not None and Path(args.output).resolve() == Path(args.session).resolve():
+        raise ParameterError(f'-o {args.output} is the session itself; give another file')
