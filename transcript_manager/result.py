@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import unicodedata
 
 from transcript_manager.merge.segments import TranscriptSegment
+from transcript_manager.merge.words import comparable
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,12 @@ class ResultWord:
     """Windows that heard it; 0 if that is not known."""
     conflicts: tuple[tuple[str, int], ...] = ()
     """(text, occurrences) of what else was heard here, most frequent first."""
+
+    @property
+    def others(self) -> tuple[tuple[str, int], ...]:
+        """Conflicts that are other words, not the same one spelled otherwise; for people."""
+        own = comparable(self.text)
+        return tuple(c for c in self.conflicts if comparable(c[0]) != own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,11 @@ class Result:
     def end_s(self) -> float:
         """End of the last segment [s]; 0 if there is none."""
         return self.segments[-1].end_s if self.segments else 0.0
+
+
+def moved(word: ResultWord, by_s: float) -> ResultWord:
+    """Return a word that was said so much later [s]."""
+    return replace(word, start_s=word.start_s + by_s, end_s=word.end_s + by_s)
 
 
 def join_punctuation(words: list[ResultWord]) -> tuple[ResultWord, ...]:

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         print(f'transcript: {note}', file=sys.stderr)
     options = Options(
         timestamps=args.timestamps,
-        title=args.title or Path(args.session).stem.strip('-') or 'Transcript',
+        title=args.title or Path(args.session).stem.strip('-'),
     )
     write_output(render(loaded.result, args.format, options), args.output)
     return EXIT_OK

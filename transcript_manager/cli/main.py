@@ -13,11 +13,12 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 _COMMANDS = {
-    'run': 'transcribe a sound file or the microphone',
+    'run': 'transcribe a sound file, a microphone, a topic or a bag',
+    'watch': 'look at what a running robot understands',
     'merge': 'merge a recorded token stream or bag',
     'export': 'write a session as text, subtitles, a page, ...',
-    'devices': 'list the microphones',
     'score': 'compare two transcripts: word and character error rate',
+    'devices': 'list the microphones',
     'models': 'list the models, or fetch one',
 }
 

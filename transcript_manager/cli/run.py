@@ -11,23 +11,28 @@ from rclpy.parameter import Parameter
 from rclpy.validate_namespace import validate_namespace
 
 from transcript_manager.audio.files import FileSource
+from transcript_manager.cli.follow import (
+    add_view_arguments,
+    check_view_arguments,
+    Follower,
+    KEYS,
+)
+from transcript_manager.cli.keys import Keys
 from transcript_manager.cli.lock import BUSY, topics_locked
 from transcript_manager.cli.models import progress_bar
 from transcript_manager.cli.output import check_output, write_output
-from transcript_manager.cli.view import choose_view, LiveView, View
+from transcript_manager.cli.view import choose_view, LiveView, Marks, View
 from transcript_manager.decoder import models
 from transcript_manager.errors import AudioSourceError, ParameterError, TranscriptManagerError
 from transcript_manager.export.formats import canonical, CHOICES, Options, render
-from transcript_manager.export.plain import text_line
 from transcript_manager.result import Result
 from transcript_manager.ros import parameters
 from transcript_manager.ros.audio_ring_node import AudioRingNode
-from transcript_manager.ros.listener import to_result, to_result_segment, TranscriptListener
+from transcript_manager.ros.listener import to_result, TranscriptListener
 from transcript_manager.ros.process import Process
 from transcript_manager.ros.transcript_node import TranscriptNode
 from transcript_manager.ros.whisper_node import WhisperNode
 from transcript_manager.streams.audio_bag import BagSource
-from transcript_manager.streams.messages import NS_PER_S
 
 EXIT_OK = 0
 EXIT_INTERRUPTED = 130
@@ -94,7 +99,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--timestamps', action='store_true', help='put times in front of the lines of text'
     )
     parser.add_argument('-o', '--output', metavar='FILE', help='write the result to FILE')
-    parser.add_argument('-q', '--quiet', action='store_true', help='show no progress')
+    add_view_arguments(parser)
     parser.add_argument('-v', '--verbose', action='store_true', help="show the nodes' log")
     parser.set_defaults(run=run)
 
@@ -109,18 +114,28 @@ def run(args: argparse.Namespace) -> int:
             f'--window is {args.window:g}, model {model.name} takes windows of at most '
             f'{model.max_window_s:g} s'
         )
+    marks = Marks(confidence=args.confidence, conflicts=args.conflicts)
     view, view_prints_result = choose_view(
         stdout=sys.stdout,
         stderr=sys.stderr,
         result_on_stdout=_text_on_stdout(args),
         quiet=args.quiet,
+        marks=marks,
+        keys=KEYS if Keys.available() else '',
     )
     ros_args = ['--ros-args', '--log-level', 'info' if args.verbose else 'warn']
     if isinstance(view, LiveView):
         ros_args.append('--disable-stdout-logs')  # a log line would tear the picture
     with topics_locked(args.namespace), Process(ros_args) as process:
         session = _Session(args, process)
-        return session.run(view, streams_lines=_text_on_stdout(args) and not view_prints_result)
+        follower = Follower(
+            view,
+            marks,
+            live=args.live,
+            streams_lines=_text_on_stdout(args) and not view_prints_result,
+            timestamps=args.timestamps,
+        )
+        return session.run(view, follower)
 
 
 def _source(args: argparse.Namespace) -> str:
@@ -165,6 +180,7 @@ def _check(args: argparse.Namespace) -> None:
     if args.bag is not None:
         BagSource(args.bag, topic=args.topic, channel=args.channel or 0).close()
     check_output(args.output)
+    check_view_arguments(args, args.output)
 
 
 class _Session:
@@ -214,11 +230,11 @@ class _Session:
             },
         )
 
-    def run(self, view: View, *, streams_lines: bool) -> int:
+    def run(self, view: View, follower: Follower) -> int:
         if isinstance(view, LiveView):
             view.duration_s = self._ring.duration_s
-        with view:
-            is_complete = self._follow(view, streams_lines)
+        with follower:
+            is_complete = self._follow(follower)
         final = to_result(self._listener.snapshot(), start_ns=self._start_ns())
         if not _text_on_stdout(self._args):
             self._write(final)
@@ -226,6 +242,8 @@ class _Session:
             self._summarise(final)
         if self._ring.failure is not None:
             raise self._ring.failure
+        if follower.unwritten:
+            raise TranscriptManagerError(follower.unwritten)
         if is_complete and (_is_live(self._args) or not self._process.interrupted):
             return EXIT_OK
         return EXIT_INTERRUPTED
@@ -233,10 +251,8 @@ class _Session:
     def _start_ns(self) -> int:
         return self._ring.stream_start_ns or 0
 
-    def _follow(self, view: View, streams_lines: bool) -> bool:
+    def _follow(self, follower: Follower) -> bool:
         """Show the session until it is complete; False if its end had to be given up."""
-        shown = 0
-        revision = 0
         is_ending = False
         give_up_s: float | None = None  # time.monotonic()
         while True:
@@ -247,26 +263,15 @@ class _Session:
                 raise failure
             self._refuse_company()
             snapshot = self._listener.snapshot()
-            start_ns = self._start_ns()
-            for message in snapshot.segments[shown:]:
-                segment = to_result_segment(message, start_ns=start_ns)
-                view.segment(segment)
-                if streams_lines:
-                    line = text_line(segment, timestamps=self._args.timestamps)
-                    print(line, flush=True)
-                shown += 1
-            if snapshot.revision != revision:
-                revision = snapshot.revision
-                if isinstance(view, LiveView):
-                    view.skipped_windows = self._whisper.skipped_windows
-                view.update(snapshot, (snapshot.position_ns - start_ns) / NS_PER_S)
+            follower.press_keys()
+            follower.show(snapshot, start_ns=self._start_ns())
             # A live source goes on behind the end of a stream: its clock was set, perhaps.
             may_end = self._is_recording or is_ending
             if snapshot.is_complete and may_end:
                 return True
             if snapshot.is_ended and may_end and give_up_s is None:
                 give_up_s = time.monotonic() + _FLUSH_TIMEOUT_S
-            if self._process.finished.is_set():
+            if self._process.finished.is_set() or follower.asks_to_quit():
                 if is_ending:  # a second signal
                     return False
                 # A signal, or the source has failed: what was heard so far is the result.

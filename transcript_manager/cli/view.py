@@ -2,18 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+import math
 from typing import Protocol, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 from rich.text import Text
 
-from transcript_manager.export.plain import text_line
-from transcript_manager.result import clock, ResultSegment
-from transcript_manager.ros.listener import Snapshot
+from transcript_manager.result import clock, ResultSegment, ResultWord
 
 _TAIL_LINES = 6  # of the active part; a window seldom holds more
 _REFRESH_HZ = 10
+_METER_CELLS = 8
+_METER_FLOOR_DBFS = -60.0
+_CLIPPING = 0.001
+_LOW, _MIDDLE = 0.5, 0.8  # of probabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What there is to see at one moment; None where nobody has told."""
+
+    position_s: float = 0.0
+    """End of the audio merged [s]."""
+    stable: Sequence[ResultWord] = ()
+    """Of what is not frozen."""
+    tentative: Sequence[ResultWord] = ()
+    appended_text: str = ''
+    """All that is stable or frozen."""
+    model: str = ''
+    decode_ms: int | None = None
+    lag_s: float | None = None
+    duty: float | None = None
+    """Decode time per hop."""
+    level_dbfs: float | None = None
+    clipping: float = 0.0
+    """Share of samples at full scale, 0..1."""
+    gate: str = ''
+    """'speech', 'silence' or 'muted'."""
+    skipped_windows: int = 0
+    complaint: str = ''
+    """What the nodes complain of."""
+
+
+@dataclass(slots=True)
+class Marks:
+    """What is shown of a word beside its text."""
+
+    confidence: bool = False
+    """Improbable words in another colour, and underlined."""
+    conflicts: bool = False
+    """What else was heard in its place: ``six {6|sick}``."""
 
 
 class View(Protocol):
@@ -26,8 +69,11 @@ class View(Protocol):
     def segment(self, segment: ResultSegment) -> None:
         """Show a segment that is final."""
 
-    def update(self, snapshot: Snapshot, position_s: float) -> None:
-        """Show what is not final yet; ``position_s`` is the end of the audio merged [s]."""
+    def update(self, moment: Moment) -> None:
+        """Show what is not final yet, and how it goes."""
+
+    def note(self, text: str) -> None:
+        """Say something about the session."""
 
 
 class LiveView:
@@ -35,14 +81,19 @@ class LiveView:
     For a terminal: final lines scroll up, below them the part that still moves.
 
     Stable text is plain, tentative text dim and italic.
+
+    :param marks: may be changed while it is shown
+    :param keys: what the keyboard does, for people; '' if it does nothing
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, marks: Marks, *, keys: str = '') -> None:
         self.duration_s: float | None = None
         """Length of the audio [s]; None if it is not known."""
-        self.skipped_windows = 0
-        """Windows that were overtaken while they waited for the decoder."""
+        self.waiting_for = 'the first decode'
+        self._marks = marks
+        self._keys = keys
         self._console = console
+        self._moment: Moment | None = None
         self._live = Live(
             console=console, refresh_per_second=_REFRESH_HZ, transient=True, screen=False
         )
@@ -50,7 +101,7 @@ class LiveView:
     def __enter__(self) -> LiveView:
         """Start drawing."""
         self._live.__enter__()
-        self._live.update(Text('waiting for the first decode ...', style='dim'))
+        self.redraw()
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -60,33 +111,104 @@ class LiveView:
 
     def segment(self, segment: ResultSegment) -> None:
         """Print a final line above the moving part."""
-        times, _, text = text_line(segment, timestamps=True).partition('] ')
-        line = Text.assemble((f'{times}] ', 'cyan'), text)
+        line = Text(f'[{clock(segment.start_s)} - {clock(segment.end_s)}] ', 'cyan')
+        line.append_text(styled(segment.words, self._marks))
         self._console.print(line, highlight=False, soft_wrap=False)
 
-    def update(self, snapshot: Snapshot, position_s: float) -> None:
-        """Redraw the moving part."""
-        moving = Text.assemble(
-            snapshot.stable_text.lstrip(), (snapshot.tentative_text, 'dim italic')
-        )
-        lines = moving.wrap(self._console, max(20, self._console.width - 1))
-        self._live.update(Group(self._status(snapshot, position_s), *lines[-_TAIL_LINES:]))
+    def note(self, text: str) -> None:
+        """Print a line above the moving part."""
+        self._console.print(Text(text, 'yellow'), highlight=False)
 
-    def _status(self, snapshot: Snapshot, position_s: float) -> Text:
-        position = clock(position_s)
-        if self.duration_s:
-            position += f' of {clock(self.duration_s)}'
-        skipped = f', {self.skipped_windows} windows skipped' if self.skipped_windows else ''
-        return Text.assemble(
-            ('● ', 'red'),
-            (position, 'bold cyan'),
-            (f'  model {snapshot.model}, decode {snapshot.inference_ms} ms{skipped}  ', 'dim'),
-            'stable',
-            (' / ', 'dim'),
-            ('tentative', 'dim italic'),
-            no_wrap=True,
-            overflow='ellipsis',
-        )
+    def update(self, moment: Moment) -> None:
+        """Redraw the moving part."""
+        self._moment = moment
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Draw again what is known."""
+        moment = self._moment
+        if moment is None:
+            self._live.update(Text(f'waiting for {self.waiting_for} ...', style='dim'))
+            return
+        text = styled(moment.stable, self._marks)
+        text.append_text(styled(moment.tentative, self._marks, tentative=True))
+        lines = _stripped(text).wrap(self._console, max(20, self._console.width - 1))
+        parts = [self._position(moment), self._state(moment), *lines[-_TAIL_LINES:]]
+        if moment.complaint:
+            parts.append(Text(moment.complaint, 'yellow', no_wrap=True, overflow='ellipsis'))
+        self._live.update(Group(*parts))
+
+    def _position(self, moment: Moment) -> Table | Text:
+        head = Text.assemble(('● ', 'red'), (clock(moment.position_s), 'bold cyan'))
+        if not self.duration_s:
+            tail = '  live'
+            if self._keys and self._console.width >= 60:
+                tail += f'   {self._keys}'
+            return Text.assemble(head, (tail, 'dim'), no_wrap=True, overflow='ellipsis')
+        share = min(1.0, moment.position_s / self.duration_s)
+        row = Table.grid(padding=(0, 1), expand=False)
+        bar = ProgressBar(total=1.0, completed=share, width=max(8, self._console.width - 60))
+        keys = Text(self._keys, 'dim') if self._console.width >= 60 else Text('')
+        row.add_row(head, bar, Text(f'{clock(self.duration_s)} {share:4.0%}', 'dim'), keys)
+        return row
+
+    def _state(self, moment: Moment) -> Text:
+        parts: list[Text] = []
+        if moment.level_dbfs is not None:
+            parts.append(meter(moment.level_dbfs, moment.clipping))
+        if moment.gate:
+            parts.append(Text(moment.gate, 'green' if moment.gate == 'speech' else 'dim'))
+        if moment.lag_s is not None:
+            parts.append(Text(f'lag {moment.lag_s:.1f} s', 'dim'))
+        if moment.duty is not None:
+            parts.append(Text(f'duty {moment.duty:.0%}', 'yellow' if moment.duty > 1 else 'dim'))
+        if moment.decode_ms is not None:
+            parts.append(Text(f'decode {moment.decode_ms} ms', 'dim'))
+        if moment.skipped_windows:
+            parts.append(Text(f'{moment.skipped_windows} skipped', 'yellow'))
+        if moment.model:
+            parts.append(Text(moment.model, 'dim'))
+        line = Text('  ', no_wrap=True, overflow='ellipsis')
+        line.append_text(Text('  ').join(parts))
+        return line
+
+
+def styled(words: Sequence[ResultWord], marks: Marks, *, tentative: bool = False) -> Text:
+    """Concatenate words as they are shown."""
+    text = Text()
+    for word in words:
+        style = 'dim italic' if tentative else ''
+        if marks.confidence and math.isfinite(word.probability):
+            if word.probability < _LOW:
+                style += ' red underline'
+            elif word.probability < _MIDDLE:
+                style += ' yellow underline'
+        bare = word.text.lstrip()
+        text.append(word.text[: len(word.text) - len(bare)])
+        text.append(bare, style)
+        if marks.conflicts and word.others:
+            others = '|'.join(other.strip() for other, _ in word.others)
+            text.append(f' {{{others}}}', 'magenta')
+    return _stripped(text) if not tentative else text
+
+
+def _stripped(text: Text) -> Text:
+    plain = text.plain
+    return text[len(plain) - len(plain.lstrip()) :]
+
+
+def meter(level_dbfs: float, clipping: float) -> Text:
+    """Draw a level, from -60 dBFS to full scale."""
+    share = min(1.0, max(0.0, 1 - level_dbfs / _METER_FLOOR_DBFS))
+    cells = round(share * _METER_CELLS)
+    is_clipped = clipping > _CLIPPING
+    style = 'red' if is_clipped else 'green' if level_dbfs < -6 else 'yellow'
+    return Text.assemble(
+        ('▮' * cells, style),
+        ('▯' * (_METER_CELLS - cells), 'dim'),
+        (f' {level_dbfs:4.0f} dB', 'dim'),
+        (' clipped' if is_clipped else '', 'red'),
+    )
 
 
 class PlainView:
@@ -110,14 +232,21 @@ class PlainView:
     def segment(self, segment: ResultSegment) -> None:
         """Do nothing: its words were shown when they became stable."""
 
-    def update(self, snapshot: Snapshot, position_s: float) -> None:
+    def note(self, text: str) -> None:
+        """Print a line."""
+        if self._progress is not None:
+            print(text, file=self._progress, flush=True)
+
+    def update(self, moment: Moment) -> None:
         """Print what is newly stable, and what is tentative behind it."""
-        new = snapshot.appended_text[self._shown_length :]
+        new = moment.appended_text[self._shown_length :]
         if self._progress is None or not new:
             return
-        self._shown_length = len(snapshot.appended_text)
-        tentative = f'  ({snapshot.tentative_text.strip()})' if snapshot.tentative_text else ''
-        print(f'{clock(position_s)}  {new.strip()}{tentative}', file=self._progress, flush=True)
+        self._shown_length = len(moment.appended_text)
+        behind = ''.join(w.text for w in moment.tentative).strip()
+        tentative = f'  ({behind})' if behind else ''
+        line = f'{clock(moment.position_s)}  {new.strip()}{tentative}'
+        print(line, file=self._progress, flush=True)
 
 
 def choose_view(
@@ -126,6 +255,8 @@ def choose_view(
     stderr: TextIO,
     result_on_stdout: bool,
     quiet: bool,
+    marks: Marks,
+    keys: str,
 ) -> tuple[View, bool]:
     """
     Choose how to show a session.
@@ -134,12 +265,13 @@ def choose_view(
     output was asked for: it must not be printed twice.
 
     :param result_on_stdout: whether the result is plain text for standard output
+    :param keys: what the keyboard does while a live view is shown
     :returns: the view, and whether it prints the result
     """
     if quiet:
         return PlainView(None), False
     if result_on_stdout and stdout.isatty():
-        return LiveView(Console(file=stdout)), True
+        return LiveView(Console(file=stdout), marks, keys=keys), True
     if stderr.isatty():
-        return LiveView(Console(file=stderr)), False
+        return LiveView(Console(file=stderr), marks, keys=keys), False
     return PlainView(stderr), False

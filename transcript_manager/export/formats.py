@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from transcript_manager.errors import ParameterError
+from transcript_manager.export.lrc import to_lrc
 from transcript_manager.export.plain import to_json, to_text, to_tsv
 from transcript_manager.export.subtitles import to_subtitles
 from transcript_manager.result import Result
@@ -17,7 +18,7 @@ class Options:
 
     timestamps: bool = False
     """Of text: put times in front of the lines."""
-    title: str = 'Transcript'
+    title: str = ''
     """What was heard, for people."""
 
 
@@ -26,6 +27,7 @@ _WRITERS: dict[str, Callable[[Result, Options], str]] = {
     'json': lambda result, options: to_json(result),
     'srt': lambda result, options: to_subtitles(result, kind='srt'),
     'vtt': lambda result, options: to_subtitles(result, kind='vtt'),
+    'lrc': lambda result, options: to_lrc(result, title=options.title),
     'tsv': lambda result, options: to_tsv(result),
 }
 FORMATS = tuple(_WRITERS)

@@ -7,7 +7,7 @@ However it was kept, its times then count from the start of its audio, as in the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 import json
 import math
@@ -20,6 +20,7 @@ from transcript_manager.merge.transcript import MergeSettings, Transcript
 from transcript_manager.result import (
     from_segment,
     join_punctuation,
+    moved,
     Result,
     ResultSegment,
     ResultWord,
@@ -301,35 +302,24 @@ def _put_in_order(name: str, loaded: Loaded) -> None:
     before: ResultSegment | None = None
     segments = loaded.result.segments
     for at, segment in enumerate(segments):
-        moved = _shifted(segment, shift_s)
-        if before is not None and moved.start_s < before.end_s - _OVERLAP_S:
-            if moved.start_s >= before.start_s:
+        shifted = _shifted(segment, shift_s)
+        if before is not None and shifted.start_s < before.end_s - _OVERLAP_S:
+            if shifted.start_s >= before.start_s:
                 raise StreamError(
                     f'{name}: segment {at + 1} starts at {segment.start_s:.2f} s, before segment '
                     f'{at} has ended ({segments[at - 1].end_s:.2f} s): segments must not overlap'
                 )
-            shift_s += before.end_s - moved.start_s
-            moved = _shifted(segment, shift_s)
+            shift_s += before.end_s - shifted.start_s
+            shifted = _shifted(segment, shift_s)
             loaded.notes.append(
                 f'{name}: the clock was set back before segment {at + 1}; from there on times are '
                 f'{shift_s:.1f} s later than they were noted, so that they go on'
             )
-        segments[at] = before = moved
+        segments[at] = before = shifted
 
 
 def _shifted(segment: ResultSegment, by_s: float) -> ResultSegment:
     if by_s == 0:
         return segment
-    words = tuple(_moved(word, lambda at_s: at_s + by_s) for word in segment.words)
+    words = tuple(moved(word, by_s) for word in segment.words)
     return ResultSegment(segment.start_s + by_s, segment.end_s + by_s, segment.text, words)
-
-
-def _moved(word: ResultWord, move: Callable[[float], float]) -> ResultWord:
-    return ResultWord(
-        word.text,
-        move(word.start_s),
-        move(word.end_s),
-        word.probability,
-        word.occurrences,
-        word.conflicts,
-    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from transcript_manager.audio.level import LevelMeter
 from transcript_manager.ros.audio_sources import OpenSource
 from transcript_manager.ros.diagnostics import Health
 
@@ -20,19 +21,26 @@ class SourceHealth:
         self._values = values
         self._before: dict[str, float] = {}
 
-    def judge(self, health: Health, opened: OpenSource) -> None:
-        """Add a source's figures and what is wrong with it."""
+    def judge(self, health: Health, opened: OpenSource, meter: LevelMeter) -> None:
+        """
+        Add a source's figures and what is wrong with it.
+
+        :param meter: of the source, if it has none of its own
+        """
         live = opened.live
-        health.values |= {'source': opened.source.name}
+        meter = meter if live is None else live.meter
+        health.values |= {
+            'source': opened.source.name,
+            'level_dbfs': meter.rms_dbfs,
+            'peak_dbfs': meter.peak_dbfs,
+            'clipping': meter.clipping,
+        }
         if live is None:
             return
         timeline, blocks, microphone = live.timeline, opened.blocks, opened.microphone
         silence_s = timeline.silence_samples / live.sample_rate_hz
         health.values |= {
-            'level_dbfs': live.meter.rms_dbfs,
-            'peak_dbfs': live.meter.peak_dbfs,
-            'clipping': live.meter.clipping,
-            'no_signal_s': live.meter.no_signal_s,
+            'no_signal_s': meter.no_signal_s,
             'gaps': timeline.gaps + (blocks.gaps if blocks is not None else 0),
             'silence_inserted_s': silence_s,
             'stretched_samples': timeline.stretched_samples,

@@ -24,6 +24,7 @@ import numpy as np
 from std_msgs.msg import Bool
 
 from transcript_manager import msg
+from transcript_manager.audio.level import LevelMeter
 from transcript_manager.audio.live import StreamBreak
 from transcript_manager.audio.mute import Mute
 from transcript_manager.audio.ring import AudioRing, Window
@@ -123,6 +124,7 @@ class AudioRingNode(ManagedNode):
             hop_s=self.values['hop_s'],
         )
         self._chunks = Chunks(self._sample_rate_hz)
+        self._meter = LevelMeter(self._sample_rate_hz)
         self.stream_start_ns = None
         self._has_ended = False
 
@@ -167,6 +169,8 @@ class AudioRingNode(ManagedNode):
                 return False
             if block is None or self._ending.is_set():
                 return True
+            if self._is_file:
+                self._meter.push(block)
             block = self._mute.apply(block, time.monotonic())
             if self._audio_publisher is not None:
                 self._publish_chunks(block, started_s)
@@ -206,9 +210,11 @@ class AudioRingNode(ManagedNode):
                 'subscribers': self._publisher.get_subscription_count(),
             },
         )
+        if self.stream_start_ns is not None:
+            health.values['stream_start_s'] = self.stream_start_ns / NS_PER_S
         opened = self._opened
         if opened is not None:
-            self._source_health.judge(health, opened)
+            self._source_health.judge(health, opened, self._meter)
         if self._mute.was_lifted:
             health.note(
                 'error',

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 import threading
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 from std_msgs.msg import String
 
 from transcript_manager import msg
 from transcript_manager.result import join_punctuation, Result, ResultSegment, ResultWord
 from transcript_manager.ros import qos
+from transcript_manager.ros.vitals import followed, Vitals
 from transcript_manager.streams.messages import NS_PER_S, to_ns
 
 
@@ -31,6 +34,15 @@ class Snapshot:
     language: str
     model: str
     inference_ms: int
+    window_s: float
+    """Length of the newest window [s]; 0 before the first."""
+    is_silent: bool | None
+    """Whether the gate heard nobody in the newest window; None before the first."""
+    active: list[msg.TranscriptSegment]
+    """What is not frozen; what has been frozen since the newest update is left out."""
+    has_all_frozen: bool
+    """Whether every segment has arrived that the newest update counts as frozen."""
+    vitals: Vitals
     is_ended: bool
     """Whether the stream has ended."""
     is_complete: bool
@@ -38,7 +50,11 @@ class Snapshot:
 
 
 class TranscriptListener(Node):
-    """Subscribe to ``transcript``, ``transcript/frozen``, ``transcript/text`` and ``tokens``."""
+    """
+    Subscribe to ``transcript``, ``transcript/frozen``, ``transcript/text`` and ``tokens``.
+
+    And to ``/diagnostics``, for what it says about the nodes of its own namespace.
+    """
 
     def __init__(self, **options) -> None:
         super().__init__('transcript_listener', **options)
@@ -46,6 +62,7 @@ class TranscriptListener(Node):
         """Notified when anything new has arrived."""
         self._update = msg.TranscriptUpdate()
         self._tokens = msg.WhisperTokens()
+        self._vitals = Vitals()
         self._segments: list[msg.TranscriptSegment] = []
         self._newest_index = -1
         self._frozen_chars = 0
@@ -56,6 +73,7 @@ class TranscriptListener(Node):
             (String, 'transcript/text', self._on_text, qos.TRANSCRIPT_TEXT),
             (msg.TranscriptUpdate, 'transcript', self._on_update, qos.TRANSCRIPT),
             (msg.WhisperTokens, 'tokens', self._on_tokens, qos.TOKENS),
+            (DiagnosticArray, '/diagnostics', self._on_diagnostics, qos.DIAGNOSTICS),
         ):
             self.create_subscription(message_type, topic, callback, profile)
 
@@ -63,6 +81,7 @@ class TranscriptListener(Node):
         """Return what has arrived so far; callable from any thread."""
         with self.changed:
             update = self._update
+            has_all_frozen = self._newest_index + 1 >= update.frozen_count
             self._appended[:] = [''.join(self._appended)]
             return Snapshot(
                 revision=update.revision,
@@ -74,13 +93,29 @@ class TranscriptListener(Node):
                 language=self._tokens.language,
                 model=self._tokens.model,
                 inference_ms=self._tokens.inference_ms,
+                window_s=self._tokens.window_ms / 1000,
+                is_silent=self._is_silent(),
+                active=[s for s in update.active if s.index > self._newest_index],
+                has_all_frozen=has_all_frozen,
+                vitals=self._vitals,
                 is_ended=update.end_of_stream,
                 is_complete=(
                     update.end_of_stream
-                    and self._newest_index + 1 >= update.frozen_count
+                    and has_all_frozen
                     and self._appended_chars >= self._frozen_chars
                 ),
             )
+
+    def _is_silent(self) -> bool | None:
+        tokens = self._tokens
+        if not tokens.window_ms:
+            return None
+        return not tokens.segments and tokens.inference_ms == 0
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        with self.changed:
+            self._vitals = followed(self._vitals, message, self.get_namespace())
+            self.changed.notify_all()
 
     def _on_frozen(self, message: msg.TranscriptSegment) -> None:
         with self.changed:
@@ -113,7 +148,15 @@ class TranscriptListener(Node):
 
 def to_result_segment(message: msg.TranscriptSegment, *, start_ns: int) -> ResultSegment:
     """Convert a frozen segment; its times then count from ``start_ns``."""
-    words = [
+    words = to_words(message.words, start_ns=start_ns)
+    begin_s = (to_ns(message.start) - start_ns) / NS_PER_S
+    length_s = (message.duration.sec * NS_PER_S + message.duration.nanosec) / NS_PER_S
+    return ResultSegment(begin_s, begin_s + length_s, message.text, join_punctuation(words))
+
+
+def to_words(messages: Iterable[msg.TranscriptWord], *, start_ns: int) -> list[ResultWord]:
+    """Convert words; their times then count from ``start_ns``."""
+    return [
         ResultWord(
             text=w.text,
             start_s=(to_ns(w.start) - start_ns) / NS_PER_S,
@@ -122,11 +165,8 @@ def to_result_segment(message: msg.TranscriptSegment, *, start_ns: int) -> Resul
             occurrences=w.occurrences,
             conflicts=tuple(zip(w.conflicts, w.conflict_occurrences, strict=False)),
         )
-        for w in message.words
+        for w in messages
     ]
-    begin_s = (to_ns(message.start) - start_ns) / NS_PER_S
-    length_s = (message.duration.sec * NS_PER_S + message.duration.nanosec) / NS_PER_S
-    return ResultSegment(begin_s, begin_s + length_s, message.text, join_punctuation(words))
 
 
 def to_result(snapshot: Snapshot, *, start_ns: int) -> Result:

@@ -28,6 +28,10 @@ TRANSCRIPT_FROZEN = _reliable(1000, latched=True)
 """Late subscribers get the last 1000 segments."""
 TRANSCRIPT_TEXT = _reliable(1000, latched=True)
 """Latched too: it is a delta, and one lost before discovery would be missing for good."""
+DIAGNOSTICS = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=20, reliability=ReliabilityPolicy.BEST_EFFORT
+)
+"""To look at them; matches any publisher."""
 LIVE_SPEECH = _reliable(10)
 IS_SPEAKING = _reliable(1, latched=True)
 """Published when it changes, so a late subscriber must get the newest."""

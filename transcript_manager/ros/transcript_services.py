@@ -19,7 +19,7 @@ from transcript_manager.streams.messages import NS_PER_S, to_ns
 if TYPE_CHECKING:
     from transcript_manager.ros.transcript_node import TranscriptNode
 
-_FORMATS = ('text', 'json', 'srt', 'vtt', 'tsv')
+_FORMATS = ('text', 'json', 'srt', 'vtt', 'lrc', 'tsv')
 _MAX_BYTES = 1 << 20
 _MAX_SEGMENTS = 5000
 """In an answer: it takes less than a second to read them from the journal."""

@@ -25,6 +25,7 @@ import re
 import time
 from typing import Any
 
+from transcript_manager.files import append_whole
 from transcript_manager.session.journal_file import is_header, kept_state, parse_line
 from transcript_manager.session.records import is_record, Record
 
@@ -245,17 +246,9 @@ class Journal:
 
     def _write_line(self, value: dict[str, Any]) -> None:
         """Write a line and force it to disk; a line that does not fit leaves no part of it."""
-        data = memoryview((json.dumps(value, ensure_ascii=False) + '\n').encode())
-        length = len(data)
-        try:
-            os.lseek(self._descriptor, self._good_bytes, os.SEEK_SET)
-            while data:
-                data = data[os.write(self._descriptor, data) :]
-            os.fdatasync(self._descriptor)
-        except OSError:
-            os.ftruncate(self._descriptor, self._good_bytes)
-            raise
-        self._good_bytes += length
+        data = (json.dumps(value, ensure_ascii=False) + '\n').encode()
+        append_whole(self._descriptor, data, at_bytes=self._good_bytes)
+        self._good_bytes += len(data)
 
     def _state_path(self) -> Path:
         return self.path.with_suffix('.active.json')
