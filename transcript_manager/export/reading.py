@@ -7,8 +7,8 @@ However it was kept, its times then count from the start of its audio, as in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 import json
 import math
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Any
 
 from transcript_manager.errors import ParameterError, StreamError
 from transcript_manager.merge.transcript import MergeSettings, Transcript
+from transcript_manager.merge.words import is_unspaced
 from transcript_manager.result import (
     from_segment,
     join_punctuation,
@@ -115,7 +116,8 @@ def _from_json(name: str, value: dict[str, Any]) -> Result:
     language = value.get('language')
     result = Result(language if isinstance(language, str) else '')
     for number, segment in enumerate(segments, 1):
-        result.segments.append(_segment(f'{name}, segment {number}', segment))
+        read = _segment(f'{name}, segment {number}', segment)
+        result.segments.append(_apart(result.segments[-1], read) if result.segments else read)
     return result
 
 
@@ -133,6 +135,8 @@ def _segment(where: str, value: Any) -> ResultSegment:
                 f'before word {number - 1} ({before.start_s:g} s)'
             )
     text = value.get('text')
+    if isinstance(text, str) and len(text.split()) > 1 and not _has_spaces(words):
+        words = [replace(w, text=f' {w.text}') for w in words]  # other tools strip them
     start_s = _time(where, value, 'start') if 'start' in value else words[0].start_s
     end_s = _time(where, value, 'end') if 'end' in value else words[-1].end_s
     return ResultSegment(
@@ -141,6 +145,21 @@ def _segment(where: str, value: Any) -> ResultSegment:
         text if isinstance(text, str) else ''.join(w.text for w in words),
         join_punctuation(words),
     )
+
+
+def _has_spaces(words: Sequence[ResultWord]) -> bool:
+    return any(w.text[:1].isspace() or w.text[-1:].isspace() for w in words[1:]) or len(words) < 2
+
+
+def _apart(before: ResultSegment, segment: ResultSegment) -> ResultSegment:
+    """Put a space before a segment that would stick to the one before it."""
+    last, first = before.text[-1:], segment.text[:1]
+    if not last or not first or last.isspace() or first.isspace():
+        return segment
+    if is_unspaced(last) or is_unspaced(first):
+        return segment
+    words = (replace(segment.words[0], text=f' {segment.words[0].text}'), *segment.words[1:])
+    return replace(segment, text=f' {segment.text}', words=words)
 
 
 def _word(where: str, value: Any) -> ResultWord:
