@@ -125,7 +125,14 @@ def _file_row(file: FileScore) -> tuple[str, str, Errors, Errors]:
 
 def printable(text: str) -> str:
     """Replace what a terminal or a page could take for something else than a name."""
-    return ''.join('\ufffd' if unicodedata.category(c) in ('Cc', 'Cs') else c for c in text)
+    return ''.join('\ufffd' if _is_odd(c) else c for c in text)
+
+
+def _is_odd(char: str) -> bool:
+    """Whether it is a control, half a pair, or one that never will be a character."""
+    code = ord(char)
+    never = 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE
+    return never or unicodedata.category(char) in ('Cc', 'Cs')
 
 
 def shortened(name: str, width: int) -> str:
