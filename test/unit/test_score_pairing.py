@@ -1,6 +1,7 @@
 """`transcript score` over folders and lists: pairs, languages, sessions, bad input."""
 
 import json
+import os
 from pathlib import Path
 import unicodedata
 
@@ -50,6 +51,25 @@ def test_files_of_folders_are_paired_by_path_without_suffixes(desk):
         'talk.v1.fr': 'fr',
         'v1.5': None,
     }
+
+
+def test_names_are_the_same_however_their_letters_are_encoded(desk):
+    for form, folder in (('NFD', 'refs'), ('NFC', 'hyps')):
+        desk.write(f'{folder}/{unicodedata.normalize(form, "Äpfel")}.TXT', 'go')
+    assert names(desk.value('refs', 'hyps')) == ['Äpfel']
+
+
+def test_names_that_are_no_text_are_shown_as_far_as_they_are(desk):
+    odd = os.fsdecode(b'na\xefve\x1b')
+    for folder in ('refs', 'hyps'):
+        desk.write(f'{folder}/{odd}.txt', 'go')
+    desk.write('refs/b.txt', '')
+    desk.write('refs/\udcff.txt', '')
+    desk.write('hyps/\udcff.txt', '')
+    desk.write('hyps/b.txt', '')
+    code, _, _ = desk.run('refs', 'hyps', '--html', 'r.html', '-o', 'out.txt')
+    assert code == 0 and 'na\ufffdve\ufffd' in (desk.folder / 'out.txt').read_text('utf-8')
+    assert 'na\ufffdve\ufffd' in names(desk.value('refs', 'hyps', '--html', 'r.html'))
 
 
 def test_a_missing_partner_is_an_error_or_counts(desk):

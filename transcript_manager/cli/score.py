@@ -123,6 +123,7 @@ def _check_apart(args: argparse.Namespace, pairs: Iterable[Pair]) -> None:
 
 def _score(args: argparse.Namespace, pairs: Iterable[Pair]) -> CorpusScore:
     from transcript_manager.evaluation.scoring import Item, score
+    from transcript_manager.evaluation.tables import printable
     from transcript_manager.evaluation.texts import as_language, read_text, Text
     from transcript_manager.evaluation.wer import normalise
 
@@ -150,7 +151,7 @@ def _score(args: argparse.Namespace, pairs: Iterable[Pair]) -> CorpusScore:
         raise StreamError(f'{what} holds no words to compare with')
     result = score(items, notes=notes)
     for note in result.notes[:_MAX_NOTES]:
-        print(f'transcript: {note}', file=sys.stderr)
+        print(f'transcript: {printable(note)}', file=sys.stderr)
     if len(result.notes) > _MAX_NOTES:
         rest = len(result.notes) - _MAX_NOTES
         print(f'transcript: and {rest} more notes; JSON and report have all', file=sys.stderr)

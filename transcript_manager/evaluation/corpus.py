@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 import os
 from pathlib import Path
+import unicodedata
 
 from transcript_manager.errors import StreamError
 from transcript_manager.evaluation.texts import as_language
@@ -161,15 +162,17 @@ def _walk(folder: Path) -> Iterator[Path]:
         folders[:] = [f for f in folders if not f.startswith('.')]
         for name in names:
             path = Path(here, name)
-            if name.endswith(SUFFIXES) and not name.startswith('.') and path.is_file():
+            if name.lower().endswith(SUFFIXES) and not name.startswith('.') and path.is_file():
                 yield path
 
 
 def _file(path: Path, inside: Path) -> _File:
+    # Some systems take the letters of a name apart (NFD): "ä" of one must be "ä" of the other.
+    inside = Path(unicodedata.normalize('NFC', str(inside)))
     name = inside.name
     if not path.is_dir():  # a bag's folder has no suffix
         name = inside.stem
-        if inside.suffix == '.json':
+        if inside.suffix.lower() == '.json':
             name = name.removesuffix('.truth')
     stem = (inside.parent / name).as_posix()
     base, dot, last = name.rpartition('.')

@@ -15,7 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from transcript_manager.evaluation.scoring import CorpusScore, FileScore, Group, MIN_FILES
-from transcript_manager.evaluation.tables import percent, printable
+from transcript_manager.evaluation.tables import files_of, percent, printable
 from transcript_manager.evaluation.wer import Errors, spaced
 from transcript_manager.merge.words import is_unspaced
 
@@ -33,7 +33,7 @@ def to_html(score: CorpusScore) -> str:
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     )
-    title = f'WER {percent(score.total.words.rate)} % over {_files(score.total.files)}'
+    title = f'WER {percent(score.total.words.rate)} % over {files_of(score.total.files)}'
     page = _el(
         'html',
         _el(
@@ -71,10 +71,6 @@ def _el(tag: str, *parts: Node | tuple[str, str], **attributes: str) -> ElementT
         else:
             last.tail = (last.tail or '') + part
     return element
-
-
-def _files(number: int) -> str:
-    return f'{number:,} file' + ('s' if number != 1 else '')
 
 
 def _sections(score: CorpusScore) -> Iterator[ElementTree.Element]:
@@ -116,12 +112,12 @@ def _overall(score: CorpusScore) -> ElementTree.Element:
             'cer',
         ),
         (
-            f'Mean of {_files(score.mean_of)}',
+            f'Mean of {files_of(score.mean_of)}',
             f'{_dash(score.mean_wer)} %',
             f'CER {_dash(score.mean_cer)} %',
             'mean',
         ),
-        ('Words', f'{words.reference:,}', f'in {_files(score.total.files)}', 'words'),
+        ('Words', f'{words.reference:,}', f'in {files_of(score.total.files)}', 'words'),
         ('Substituted', f'{words.substitutions:,}', _share(words.substitutions, words), 'sub'),
         ('Deleted', f'{words.deletions:,}', _share(words.deletions, words), 'del'),
         ('Inserted', f'{words.insertions:,}', _share(words.insertions, words), 'ins'),

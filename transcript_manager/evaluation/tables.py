@@ -42,6 +42,11 @@ def percent(rate: float) -> str:
     return f'{100 * rate:.2f}' if math.isfinite(rate) else '-'
 
 
+def files_of(number: int) -> str:
+    """Write how many files there are."""
+    return f'{number:,} file' + ('s' if number != 1 else '')
+
+
 def normalised_lines(reference: Sequence[str], hypothesis: Sequence[str]) -> list[str]:
     """Return the texts as they are compared, a line each."""
     return [f'reference:  {spaced(reference)}', f'hypothesis: {spaced(hypothesis)}']
@@ -59,7 +64,7 @@ def to_text(score: CorpusScore, *, worst: int, show_normalised: bool = False) ->
         low, high = map(percent, score.interval)
         lines.append(f'95 % interval of the WER: {low} to {high} % (bootstrap over files)')
     lines.append(
-        f'Mean of {score.mean_of} files: WER {percent(score.mean_wer)} %, '
+        f'Mean of {files_of(score.mean_of)}: WER {percent(score.mean_wer)} %, '
         f'CER {percent(score.mean_cer)} %'
     )
     lines += ['', *_table('language', 'files', map(_language_row, score.languages))]
@@ -198,7 +203,7 @@ def to_value(score: CorpusScore, *, show_normalised: bool = False) -> dict[str, 
         'lengths': [{'words_in_reference': g.label, **_group_value(g)} for g in score.lengths],
         'confusions': _confusions_value(score.confusions),
         'files': [_file_value(f, show_normalised) for f in score.files],
-        'notes': list(score.notes),
+        'notes': [printable(note) for note in score.notes],
     }
 
 
