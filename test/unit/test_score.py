@@ -136,10 +136,10 @@ def test_tables_are_aligned_in_80_columns(desk):
     long = 'kitchen/' + 'with-the-window-open-' * 6 + 'end'
     for k, name in enumerate(('a', long, '録音' * 30, 'new\nline\x1b[31m')):
         desk.write(f'refs/{name}.txt', 'go home now ' * 5)
-        desk.write(f'hyps/{name}.txt', 'go home now ' * 4 + 'x ' * k)
+        desk.write(f'hyps/{name}.txt', 'go home now ' * (5 - k))
     _, out, _ = desk.run('refs', 'hyps', '--worst', '3')
     lines = out.splitlines()
-    assert lines[0].startswith('WER ') and lines[1].startswith('CER ')
+    assert out.endswith('\n') and lines[0].startswith('WER ') and lines[1].startswith('CER ')
     rows = [line for line in lines if line[-1:].isdigit() or line.endswith('ins')]
     assert len(rows) == 2 + 2 + 1 + 3 and {cell_len(row) for row in rows} == {80}
     assert lines[-1] == 'and 1 more: --worst 4 shows all' and '\x1b' not in out

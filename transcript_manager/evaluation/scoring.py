@@ -159,11 +159,10 @@ def _mean(rates: Iterable[float]) -> float:
 
 
 def _interval(files: Sequence[FileScore]) -> tuple[float, float] | None:
+    """Resample files that are in a fixed order: the same files give the same interval."""
     if sum(f.words.reference > 0 for f in files) < MIN_FILES:
         return None
-    # In order of their names: the interval must not depend on how files happen to be sorted.
-    ordered = sorted(files, key=lambda f: f.item.name)
-    counts = np.array([(f.words.count, f.words.reference) for f in ordered], dtype=np.int64)
+    counts = np.array([(f.words.count, f.words.reference) for f in files], dtype=np.int64)
     random = np.random.default_rng(SEED)
     rates = []
     for _ in range(RESAMPLES):
