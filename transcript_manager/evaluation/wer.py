@@ -19,7 +19,8 @@ import jiwer
 
 from transcript_manager.merge.words import is_unspaced
 
-_ANNOTATION = re.compile(r'\[[^\]]*\]|\([^)]*\)')
+_OPENING = re.compile(r'[\[(]')
+_CLOSING = {'[': ']', '(': ')'}
 _ASCII_WORD = re.compile(r"[a-z0-9']+")
 _APOSTROPHES = str.maketrans(dict.fromkeys('\u2018\u2019\u201b\u02bc', "'"))
 
@@ -27,10 +28,10 @@ _APOSTROPHES = str.maketrans(dict.fromkeys('\u2018\u2019\u201b\u02bc', "'"))
 def normalise(text: str) -> list[str]:
     """Return the words of a text in the form in which they are compared."""
     if text.isascii():  # most text is, and this is ten times faster
-        return _ASCII_WORD.findall(_ANNOTATION.sub(' ', text.lower()))
+        return _ASCII_WORD.findall(_without_annotations(text.lower()))
     folded = unicodedata.normalize('NFKC', text).casefold()
     folded = unicodedata.normalize('NFKC', folded).translate(_APOSTROPHES)
-    folded = _ANNOTATION.sub(' ', folded)  # now that wide brackets are brackets
+    folded = _without_annotations(folded)  # now that wide brackets are brackets
     words: list[str] = []
     is_open = False
     for char in folded:
@@ -50,6 +51,24 @@ def normalise(text: str) -> list[str]:
         else:
             is_open = False
     return words
+
+
+def _without_annotations(text: str) -> str:
+    """Put a space for every [annotation] and (aside)."""
+    # Not by a regular expression: that looks for the end of every bracket, however many are open.
+    parts: list[str] = []
+    at = 0
+    unclosed: set[str] = set()
+    for match in _OPENING.finditer(text):
+        if match.start() < at or match[0] in unclosed:
+            continue
+        end = text.find(_CLOSING[match[0]], match.end())
+        if end < 0:
+            unclosed.add(match[0])
+            continue
+        parts += [text[at : match.start()], ' ']
+        at = end + 1
+    return ''.join([*parts, text[at:]])
 
 
 @dataclass(frozen=True, slots=True)
