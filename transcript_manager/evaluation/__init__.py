@@ -1,1 +1,1 @@
-"""How good the merge is: simulated streams with known truth, metrics, baselines."""
+"""How good the merge is (simulated streams, metrics, baselines), and how well texts agree."""

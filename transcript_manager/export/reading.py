@@ -47,13 +47,16 @@ class Loaded:
     """What was put right or left out, for people."""
 
 
-def read_transcript(path: str | Path, *, topic: str | None = None) -> Loaded:
+def read_transcript(
+    path: str | Path, *, topic: str | None = None, allow_empty: bool = False
+) -> Loaded:
     """
     Read a session.
 
     :param path: a journal, the JSON of a result, recorded tokens (.jsonl), a rosbag2 bag, or
         ``-``: JSON from standard input
     :param topic: of a bag: where the segments or tokens are, if it has several such topics
+    :param allow_empty: whether a session without words is fine
     :raises StreamError: naming what is wrong with it; also if there are no words in it
     """
     is_stdin = str(path) == STDIN
@@ -65,7 +68,7 @@ def read_transcript(path: str | Path, *, topic: str | None = None) -> Loaded:
     else:
         loaded = _from_text(name, _read(path), Path(path))
     _put_in_order(name, loaded)
-    if not loaded.result.words:
+    if not loaded.result.words and not allow_empty:
         raise StreamError(f'{name} holds no words: nobody spoke, or nobody was understood')
     return loaded
 
