@@ -16,6 +16,7 @@ _COMMANDS = {
     'run': 'transcribe a sound file or the microphone',
     'merge': 'merge a recorded token stream or bag',
     'export': 'write a session as text, subtitles, a page, ...',
+    'plot': 'draw a session over its sound, or how soon its words were known',
     'devices': 'list the microphones',
     'score': 'compare two transcripts: word and character error rate',
     'models': 'list the models, or fetch one',
