@@ -100,7 +100,8 @@ def stretches(
 
     :param read: returns the next block, int16 at 16 kHz, shape (n,); None at the end
     :param start_s: of the first stretch
-    :param end_s: of the last one, if the sound is that long; inf: all there is
+    :param end_s: of the last one, if the sound is that long; inf: all there is, but for less
+        than a hop
     :param length_s: of each but the last one, > 0
     :param at_end: is told how long the sound was when it ends before ``end_s`` [s], and tells how
         long to go on, with silence [s]; it may raise
@@ -119,7 +120,7 @@ def stretches(
             if block is None:
                 has_ended = True
                 heard_s = (at + size) / RATE_HZ
-                if at + size < last:
+                if heard_s < end_s:
                     end_s = min(end_s, at_end(heard_s))
                 break
             parts.append(block)
@@ -128,7 +129,7 @@ def stretches(
                 at, parts, size = at + size, [], 0
         buffer = np.concatenate([*parts, np.zeros(0, np.int16)])
         last = min(last, round(min(end_s, 2.0**40) * RATE_HZ))
-        if last <= first:
+        if last - first < HOP_SAMPLES:
             return
         skip = max(0, first - margin - at)
         buffer, at = buffer[skip:], at + skip

@@ -13,7 +13,6 @@ from matplotlib.colors import Colormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import MultipleLocator
 import numpy as np
 
 from transcript_manager.pictures.canvas import (
@@ -78,7 +77,7 @@ def draw(stretch: MelStretch, result: Result, *, row_s: float, title: str) -> Pi
     """
     length_s = stretch.end_s - stretch.start_s
     row_s = min(row_s, length_s)
-    count = max(1, math.ceil(length_s / row_s - 1e-6))
+    count = max(1, math.ceil((length_s - HOP_S) / row_s))
     rows = []
     for k in range(count):
         start_s = stretch.start_s + k * row_s
@@ -117,9 +116,8 @@ class _Row:
         self.pixels_per_s = _PLOT / row_s
         self.words = [w for w in _words(result) if w.end_s >= start_s and w.start_s <= end_s]
         # A word that two rows share has its text where most of it is.
-        self.texts = [w for w in self.words if start_s <= (w.start_s + w.end_s) / 2 < end_s]
-        if end_s >= result.end_s:
-            self.texts += [w for w in self.words if (w.start_s + w.end_s) / 2 == end_s]
+        last_s = math.inf if end_s >= result.end_s - HOP_S else end_s
+        self.texts = [w for w in self.words if start_s <= (w.start_s + w.end_s) / 2 < last_s]
         self._widths = text_widths([shown_text(w) for w in self.texts], _TEXT_PT)
         self.places: list[Place] = place_texts(
             [self.pixel((w.start_s + w.end_s) / 2) for w in self.texts],
@@ -237,13 +235,16 @@ def _draw_axes(axes: Axes, row: _Row, row_s: float) -> None:
     first = math.ceil(row.start_s / step_s - 1e-6)
     ticks_s = np.arange(first, math.floor(row.end_s / step_s + 1e-6) + 1) * step_s
     axes.set_xticks(ticks_s, [mm_ss(t) for t in ticks_s])
-    axes.xaxis.set_minor_locator(MultipleLocator(step_s / 10))
+    between_s = (
+        np.arange(math.ceil(row.start_s / step_s * 10), row.end_s / step_s * 10) * step_s / 10
+    )
+    # As one collection: a hundred minor ticks a row would take most of the time of a picture.
+    axes.vlines(between_s, -2, 0, colors=DIM_COLOUR, linewidth=0.4, clip_on=False)
     axes.set_yticks(
         [(band_of(hz) + 0.5) / BANDS * _SPECTRUM for hz in _LABELLED_HZ],
         [f'{hz / 1000:g} kHz' for hz in _LABELLED_HZ],
     )
     axes.tick_params(labelsize=7.5, length=4, pad=2)
-    axes.tick_params(which='minor', length=2, width=0.4)
     for side in ('top', 'right', 'left', 'bottom'):
         axes.spines[side].set_visible(False)
 
