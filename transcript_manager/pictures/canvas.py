@@ -93,6 +93,17 @@ def text_widths(texts: Sequence[str], size_pt: float) -> list[float]:
     return [known[text] for text in texts]
 
 
+def shortened(text: str, count: int) -> str:
+    """Return a text on one line, with at most so many characters."""
+    line = ' '.join(''.join(c if _is_writable(c) else ' ' for c in text).split())
+    return line if len(line) <= count else line[: count - 1] + '…'
+
+
+def _is_writable(char: str) -> bool:
+    """Whether a character may stand in an SVG; joiners and marks of direction may."""
+    return unicodedata.category(char) not in ('Cc', 'Cs') and char not in '\ufffe\uffff'
+
+
 def mm_ss(seconds: float) -> str:
     """Format a time as MM:SS, or H:MM:SS from an hour on, with tenths where there are some."""
     tenths = round(seconds * 10)

@@ -19,6 +19,7 @@ from transcript_manager.pictures.canvas import (
     DIM_COLOUR,
     mm_ss,
     new_figure,
+    shortened,
     text_widths,
     UNKNOWN_COLOUR,
 )
@@ -29,7 +30,7 @@ from transcript_manager.result import Result, ResultSegment, ResultWord
 ROWS = 30
 """In one picture."""
 _WIDTH = 1400  # pixels, as all lengths here
-_LEFT, _RIGHT = 46, 16
+_LEFT, _RIGHT = 52, 26
 _PLOT = _WIDTH - _LEFT - _RIGHT
 _HEADER = 48
 _SPECTRUM = 104
@@ -42,12 +43,13 @@ _TEXT_PT = 9
 _TEXT_GAP = 5
 _MIN_SPAN = 2  # a word that takes no time is seen even so
 _MAX_CHARACTERS = 40
+_MAX_TITLE = 36
 _RANGE_DB = 60.0
 _QUIET_DB = -55.0
 """A picture's loudest sound is taken to be at least this, or silence would look like a storm."""
 _LABELLED_HZ = (500, 1000, 2000, 4000)
 _SOUND_MAP = 'magma'
-_SOUND_LEVELS = 48  # as many as are told apart; the files are smaller for it
+_SOUND_LEVELS = 32  # as many as are told apart; the files are smaller for it
 _WORD_MAP = 'viridis'
 
 
@@ -62,8 +64,7 @@ class Picture:
 
 def shown_text(word: ResultWord) -> str:
     """Return a word as it is written into a picture: on one line, and not without end."""
-    text = ' '.join(''.join(c if c.isprintable() else ' ' for c in word.text).split())
-    return text if len(text) <= _MAX_CHARACTERS else text[: _MAX_CHARACTERS - 1] + '…'
+    return shortened(word.text, _MAX_CHARACTERS)
 
 
 def draw(stretch: MelStretch, result: Result, *, row_s: float, title: str) -> Picture:
@@ -87,6 +88,7 @@ def draw(stretch: MelStretch, result: Result, *, row_s: float, title: str) -> Pi
     row_height = _SPECTRUM + above + _TIMES
     height = _HEADER + count * row_height
     figure = new_figure(_WIDTH, height)
+    title = shortened(title, _MAX_TITLE)
     _draw_header(figure, height, f'{title}   {mm_ss(stretch.start_s)} to {mm_ss(stretch.end_s)}')
     loudest_db = max(_QUIET_DB, float(np.percentile(stretch.log_mel, 99.9)))
     for k, row in enumerate(rows):

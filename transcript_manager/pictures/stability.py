@@ -18,6 +18,7 @@ from transcript_manager.pictures.canvas import (
     mm_ss,
     new_figure,
     ORANGE,
+    shortened,
     text_widths,
     VERMILLION,
 )
@@ -33,6 +34,8 @@ _WIDTH = 1200  # pixels, as all lengths here
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 16, 56, 44
 _ROW = 13
 _TEXT_PT = 8
+_MAX_CHARACTERS = 24
+_MAX_TITLE = 70
 _DELAY_HEIGHT = 420
 _HISTOGRAM = 150
 _DELAYS_S = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50)
@@ -167,8 +170,7 @@ def _running_median(at_s: np.ndarray, delay_s: np.ndarray) -> tuple[list[float],
 
 
 def _text(life: Life) -> str:
-    text = ' '.join(''.join(c if c.isprintable() else ' ' for c in life.text).split())
-    return text if len(text) <= 24 else text[:23] + '…'
+    return shortened(life.text, _MAX_CHARACTERS)
 
 
 def _new(height: float, width: float) -> tuple[Figure, Axes]:
@@ -202,6 +204,7 @@ def _draw_header(
     figure: Figure, height: float, lives: Sequence[Life], title: str, *, with_spans: bool
 ) -> None:
     """Draw the title and the legend, with the medians of all words."""
+    title = shortened(title, _MAX_TITLE)
     figure.text(_LEFT / _WIDTH, 1 - 10 / height, title, size=11, va='top', ha='left')
     handles = []
     if with_spans:
