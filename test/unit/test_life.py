@@ -56,6 +56,22 @@ def test_another_word_in_the_place_first_is_a_change():
     assert sum(life.changes for life in lives) == 1
 
 
+def test_a_word_is_the_same_though_its_times_wander():
+    def change(k, said):
+        return [(t, a - 0.3, b - 0.3) for t, a, b in said] if k == 2 else said
+
+    lives = follow(windows(spoken('over there', from_s=1.1), until_s=14, change=change))
+    assert lives[0].shown_s == 2
+
+
+def test_the_same_word_elsewhere_is_another_one():
+    def change(k, said):
+        return [*said, (' stop', 1.1, 1.46)] if k == 2 else said
+
+    lives = follow(windows(spoken('stop', from_s=5.1), until_s=16, change=change))
+    assert [(life.text, life.shown_s) for life in lives] == [(' stop', 6)]
+
+
 def test_words_said_twice_are_told_apart():
     truth = spoken('stop stop stop', from_s=0.1)
     lives = follow(windows(truth, until_s=12))

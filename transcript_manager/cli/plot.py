@@ -245,7 +245,8 @@ def _plot_stability(args: argparse.Namespace, parts: _Parts) -> None:
         if args.start <= life.start_s < end_s
     ]
     if not lives:
-        where = f' from {args.start:g} s to {end_s:g} s' if args.start or args.end else ''
+        where = f' from {args.start:g} s' if args.start or args.end else ''
+        where += f' to {end_s:g} s' if args.end else ''
         raise StreamError(f'{args.stability} holds no words{where}')
     title = Path(args.stability).name
     texts = [title, *(life.text for life in lives)]
