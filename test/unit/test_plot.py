@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 from hypothesis import given
 from hypothesis import strategies as st
+import matplotlib
 import numpy as np
 from pictures import placed, plot, save_session, save_short, save_sound, SVG, texts_of, word
 from PIL import Image
@@ -165,6 +166,17 @@ def test_characters_without_a_font_are_told_once(short, tmp_path, capsys, monkey
     assert capsys.readouterr().err == (
         'transcript: no installed font has these characters, they are drawn as boxes: 日 本\n'
     )
+
+
+def test_an_old_matplotlib_says_that_it_cannot_write_from_right_to_left(
+    short, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(matplotlib, '__version_info__', (3, 10, 9))
+    sound, latin = short
+    hebrew = save_session(tmp_path / 'a.json', [word('שלום', 1, 2), word('עולם', 2.5, 3)])
+    for session, name, notes in ((hebrew, 'a.png', 1), (hebrew, 'a.svg', 0), (latin, 'b.png', 0)):
+        assert plot(sound, session, '-o', tmp_path / name) == 0
+        assert capsys.readouterr().err.count('in the wrong order; 3.11') == notes
 
 
 def test_words_without_length_on_one_spot_and_at_the_end_are_there(short, tmp_path):
