@@ -56,7 +56,6 @@ soak: build
 	$(BIN)/python bench/soak.py --write docs
 
 bench: build
-	$(BIN)/python -m pip install --quiet -r requirements/bench.txt
 	$(BIN)/python bench/merge.py --write docs $(if $(wildcard $(STREAMS)),--streams $(STREAMS))
 	$(BIN)/python bench/overhead.py
 

@@ -17,7 +17,8 @@ _COMMANDS = {
     'watch': 'look at what a running robot understands',
     'merge': 'merge a recorded token stream or bag',
     'export': 'write a session as text, subtitles, a page, ...',
-    'score': 'compare two transcripts: word and character error rate',
+    'plot': 'draw a session over its sound, or how soon its words were known',
+    'score': 'compare transcripts with what was said: error rates',
     'devices': 'list the microphones',
     'models': 'list the models, or fetch one',
 }
