@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from transcript_manager.errors import ParameterError
+from transcript_manager.export.context import SEGMENT, to_context
 from transcript_manager.export.plain import to_json, to_text, to_tsv
 from transcript_manager.export.subtitles import to_subtitles
 from transcript_manager.result import Result
@@ -19,6 +20,8 @@ class Options:
     """Of text: put times in front of the lines."""
     title: str = 'Transcript'
     """What was heard, for people."""
+    by: str = SEGMENT
+    """Of llm: what a line is, one of ``context.STEPS``."""
 
 
 _WRITERS: dict[str, Callable[[Result, Options], str]] = {
@@ -26,6 +29,7 @@ _WRITERS: dict[str, Callable[[Result, Options], str]] = {
     'json': lambda result, options: to_json(result),
     'srt': lambda result, options: to_subtitles(result, kind='srt'),
     'vtt': lambda result, options: to_subtitles(result, kind='vtt'),
+    'llm': lambda result, options: to_context(result, by=options.by),
     'tsv': lambda result, options: to_tsv(result),
 }
 FORMATS = tuple(_WRITERS)
