@@ -16,6 +16,7 @@ _COMMANDS = {
     'run': 'transcribe a sound file or the microphone',
     'merge': 'merge a recorded token stream or bag',
     'export': 'write a session as text, subtitles, a page, ...',
+    'cite': "check a language model's answer with time marks against a session",
     'devices': 'list the microphones',
     'score': 'compare two transcripts: word and character error rate',
     'models': 'list the models, or fetch one',
