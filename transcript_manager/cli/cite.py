@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 import json
 from pathlib import Path
 import sys
 from typing import Any
 
 from transcript_manager.cli.output import check_output, write_output
-from transcript_manager.errors import ParameterError, StreamError
+from transcript_manager.errors import ParameterError, StreamError, TranscriptManagerError
 from transcript_manager.export.reading import read_transcript, STDIN
 from transcript_manager.result import Result
 
@@ -52,11 +53,18 @@ def write_json(value: Any, path: str | None) -> None:
     write_output(text.encode('utf-8', 'replace').decode(), path)
 
 
+def check_installed() -> None:
+    """
+    See to it that answers can be checked, before one is made.
+
+    :raises TranscriptManagerError: if a package is missing, naming it
+    """
+    _cite()
+
+
 def checked(answer: str, result: Result) -> dict[str, Any]:
     """Check an answer's marks, and tell the user how they are."""
-    from transcript_manager.citations.check import cite
-
-    value = cite(answer, result)
+    value = _cite()(answer, result)
     marks = value['timestamps']
     if not marks:
         print('transcript: there are no time marks in the answer', file=sys.stderr)
@@ -69,6 +77,17 @@ def checked(answer: str, result: Result) -> dict[str, Any]:
             file=sys.stderr,
         )
     return value
+
+
+def _cite() -> Callable[[str, Result], dict[str, Any]]:
+    try:
+        from transcript_manager.citations.check import cite
+    except ModuleNotFoundError as error:
+        raise TranscriptManagerError(
+            f'answers are checked with the Python package {error.name}: run '
+            f'{sys.executable} -m pip install "jiwer>=3.0,<5"'
+        ) from error
+    return cite
 
 
 def check_apart(output: str | None, *inputs: str | None) -> None:

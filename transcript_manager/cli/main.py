@@ -17,6 +17,7 @@ _COMMANDS = {
     'merge': 'merge a recorded token stream or bag',
     'export': 'write a session as text, subtitles, a page, ...',
     'cite': "check a language model's answer with time marks against a session",
+    'summarize': 'have a session summarized by a language model that you name',
     'devices': 'list the microphones',
     'score': 'compare two transcripts: word and character error rate',
     'models': 'list the models, or fetch one',
