@@ -409,3 +409,14 @@ def test_neither_input_is_written_over(session, tmp_path, capsys):
         assert main(['cite', str(tmp_path / 'answer.txt'), str(session), '-o', str(out)]) == 2
         assert 'is read too' in capsys.readouterr().err
     assert main(['cite', '-', '-']) == 2
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    'piece', ['.', '. ', '"', '[', '- ', '**', '\u201e', '1 ', '<think>', ' ']
+)
+def test_a_long_answer_takes_no_longer_than_its_length(piece, demo):
+    """Small models fall into loops; a search that goes back and forth would take hours here."""
+    value = cite(piece * 100_000 + 'Stop. [00:23]', demo)
+    assert [e['mark'] for e in value['timestamps']] == ['[00:23]']
+    assert len(cite('[00:11] ' * 2000, demo)['timestamps']) == 2000

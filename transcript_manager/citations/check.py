@@ -9,7 +9,7 @@ more count as equal from a similarity of 0.85 on (RapidFuzz's ratio), so that "j
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 import re
 from typing import Any
 
@@ -30,6 +30,8 @@ _NEAR_LETTERS = 4
 _ROUNDING_S = 0.06
 """Times in an answer are often rounded to a tenth."""
 _MAX_SAID = 1000
+_MAX_PHRASE = 5000
+"""Of a longer phrase so many characters are looked up."""
 _ELLIPSIS = re.compile(r'\.{3,}|\u2026')
 
 
@@ -78,10 +80,17 @@ class Checker:
             for token in normalise(word.text):
                 self._tokens.append(token)
                 self._owners.append(number)
+        self._known: dict[tuple[str, str], Citation] = {}
         self._vocabulary = sorted(set(self._tokens))
 
     def check(self, phrase: str, mark: Mark) -> Citation:
         """Look up a phrase where its mark says it was said."""
+        key = phrase, mark.text  # small models fall into loops
+        if key not in self._known:
+            self._known[key] = self._check(phrase, mark)
+        return replace(self._known[key])
+
+    def _check(self, phrase: str, mark: Mark) -> Citation:
         start_s, end_s = mark.start_s, mark.end_s
         citation = Citation(phrase, mark.text, start_s, end_s, False, 0.0, '')
         problems = self._problems(mark)
@@ -268,6 +277,7 @@ def _overlap(one: Mark, other: Mark) -> bool:
 
 def _parts(phrase: str) -> list[list[str]]:
     """Return the words of what must have been said: of the quoted parts, if there are any."""
+    phrase = phrase[:_MAX_PHRASE]
     pieces: Sequence[str] = quoted(phrase) or [phrase]
     parts = (normalise(part) for piece in pieces for part in _ELLIPSIS.split(piece))
     return [part for part in parts if part]

@@ -23,7 +23,8 @@ from transcript_manager.errors import EndpointError, ParameterError
 MAX_ANSWER_BYTES = 4 * 1024 * 1024
 _PATH = '/chat/completions'
 _MAX_MESSAGE = 300
-_THINKING = re.compile(r'\s*<think>.*?</think>', re.DOTALL)
+_THOUGHT = '</think>'
+"""What some models end their thinking aloud with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +219,7 @@ def _server_message(data: bytes) -> str:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return re.sub(r'<[^>]*>', ' ', text)
+        return re.sub(r'<[^<>]*>', ' ', text)
     error = value.get('error', value) if isinstance(value, dict) else value
     if isinstance(error, dict):
         error = error.get('message') or error.get('detail') or json.dumps(error)
@@ -251,7 +252,7 @@ def _answer(endpoint: Endpoint, data: bytes, api_key: str | None) -> Answer:
         )
     # JSON can hold halves of characters, which no file can.
     raw = (raw or '').encode('utf-8', 'replace').decode()
-    text = _THINKING.sub('', raw, count=1).strip()
+    text = raw.rpartition(_THOUGHT)[2].strip()
     if not text:
         raise EndpointError(f'{endpoint.url} answered with an empty text')
     usage = value.get('usage')

@@ -12,6 +12,7 @@ phrase.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 import re
@@ -21,22 +22,26 @@ from transcript_manager.citations.marks import find_marks, Mark
 _LETTER = re.compile(r'[^\W_]')
 _OPENING_PART = r'[\s>#|*_"\u201c~`]*(?:[-+*\u2022]\s+|\d{1,3}[.)]\s+)?[\s>#|*_"\u201c~`]*'
 _OPENING = re.compile(_OPENING_PART)
-_COPIED_NUMBER = re.compile(r'(?:^|\n)[\s>*+-]*(\d{1,6}[ \t]+)$')
+_COPIED_NUMBER = re.compile(r'([\s>*+-]*)(\d{1,6}[ \t]+)')
 _LINE_OPENING = re.compile(_OPENING_PART + r'(?:\d{1,6}[ \t]+)?')
 _AFTER_LEADING = re.compile(r'[ \t]*(?:[:\u2013\u2014-][ \t]+|[:,][ \t]*)?')
 _CLOSES = re.compile(r'[\s.,;:!?)\u2026\u3002]|$')
 _BLOCK_START = re.compile(r'\s*(?:[-+*\u2022]\s|\d{1,3}[.)]\s|#|>|\|)')
 _HEADING = re.compile(r'\s*#')
 _SENTENCE_END = re.compile(
-    r'(?<!\b[^\W\d_])[.!?\u2026]+["\'\u201d\u2019\u00bb)*_]*\s+(?=[^\sa-z\u00df-\u00ff])|[\u3002\uff01\uff1f]+\s*'
+    r'(?<!\b[^\W\d_])(?<![.!?\u2026])[.!?\u2026]+["\'\u201d\u2019\u00bb)*_]*\s+(?=[^\sa-z\u00df-\u00ff])|[\u3002\uff01\uff1f]+\s*'
 )
 _STOPS = re.compile(r'[\s*_`|]*(?:[.!?;\u2026\u3002]|$)')
 _ENDED = re.compile(r'(?:[.!?:;|\u2026\u3002\u2013\u2014\n]["\'\u201d\u2019\u00bb)*_]*\s*|^\s*)$')
 _LEAD_IN = re.compile(r'(?:^|\W)(?:at|from|around)[\s*_`]*$', re.IGNORECASE)
 _JOINER = re.compile(r'[\s,;&*_`/]*(?:and|und)?[\s,;&*_`/]*', re.IGNORECASE)
+_MAX_JOINER = 20
+_MAX_OPENING = 100
+_MAX_ENDING = 50
 _QUOTES = re.compile(
-    r'"([^"]+)"|\u201c([^\u201d\u201c]+)["\u201d\u201c]|\u201e([^\u201c\u201d]+)[\u201c\u201d]'
-    r'|\u00ab([^\u00bb]+)\u00bb|\u300c([^\u300d]+)\u300d|\u300e([^\u300f]+)\u300f'
+    r'"([^"]+)"|\u201c([^\u201d\u201c]+)["\u201d\u201c]|\u201e([^\u201c\u201d\u201e]+)[\u201c\u201d]'
+    r'|\u00ab([^\u00bb\u00ab]+)\u00bb|\u300c([^\u300d\u300c]+)\u300d'
+    r'|\u300e([^\u300f\u300e]+)\u300f'
 )
 _WRAPPERS = (
     ('**', '**'),
@@ -72,7 +77,7 @@ def find_phrases(answer: str) -> list[Group]:
     groups: list[Group] = []
     for mark in find_marks(answer):
         between = answer[groups[-1].end : mark.at] if groups else '\n'
-        if '\n' not in between and _JOINER.fullmatch(between):
+        if len(between) <= _MAX_JOINER and '\n' not in between and _JOINER.fullmatch(between):
             groups[-1].marks.append(mark)
         else:
             groups.append(Group([mark]))
@@ -100,11 +105,12 @@ def without_marks(answer: str, groups: list[Group]) -> str:
     for group in groups:
         begin, end = _wrapped(answer, group.at, group.end, last)
         text += answer[last:begin]
-        if copied := _COPIED_NUMBER.search(text):
-            text = text[: copied.start(1)]
+        line = text[-_MAX_OPENING:].rpartition('\n')[2]
+        if copied := _COPIED_NUMBER.fullmatch(line):
+            line = copied[1]
+            text = text[: len(text) - len(copied[2])]
         last = end
-        line = text[text.rfind('\n') + 1 :]
-        if _OPENING.fullmatch(line):
+        if len(line) < _MAX_OPENING and _OPENING.fullmatch(line):
             last = _AFTER_LEADING.match(answer, end).end()
         elif _CLOSES.match(answer, end):
             text = text.rstrip(' \t')
@@ -163,9 +169,11 @@ def _assign(answer: str, begin: int, end: int, groups: list[Group]) -> None:
         if not has_before:
             leads = has_after
         elif marks_lead:
-            leads = bool(_ENDED.search(before)) or not _STOPS.match(after)
+            leads = bool(_ENDED.search(before[-_MAX_ENDING:])) or not _STOPS.match(after)
         else:
-            leads = has_after and bool(_LEAD_IN.search(before) or re.match(r'[*_`]*:\s', after))
+            leads = has_after and bool(
+                _LEAD_IN.search(before[-_MAX_ENDING:]) or re.match(r'[*_`]*:\s', after)
+            )
         follows.append(None if leads else phrase_at)
     for n, group in enumerate(groups):
         phrase_at = follows[n]
@@ -180,20 +188,21 @@ def _assign(answer: str, begin: int, end: int, groups: list[Group]) -> None:
 
 
 def _sentence_starts(answer: str, begin: int, end: int) -> list[int]:
-    inside = [m.span() for m in _QUOTES.finditer(answer, begin, end)]
-    return [
-        m.end()
-        for m in _SENTENCE_END.finditer(answer, begin, end)
-        if not any(a < m.end() < b for a, b in inside)
-    ]
+    """Return where sentences begin; one within quotation marks is part of what quotes it."""
+    quotes = [m.span() for m in _QUOTES.finditer(answer, begin, end)]
+    starts = []
+    for match in _SENTENCE_END.finditer(answer, begin, end):
+        before = bisect_left(quotes, (match.end(), 0)) - 1
+        if before < 0 or match.end() >= quotes[before][1]:
+            starts.append(match.end())
+    return starts
 
 
 def _last_sentence(answer: str, begin: int, at: int, sentences: list[int]) -> int:
     """Return where the last sentence with words in it begins, before a mark."""
-    for start in reversed(sentences):
-        if begin <= start <= at and _LETTER.search(answer[start:at]):
-            return start
-    return begin
+    last = next((n for n in range(at - 1, begin, -1) if _LETTER.match(answer, n)), begin)
+    which = bisect_right(sentences, last) - 1
+    return max(begin, sentences[which]) if which >= 0 else begin
 
 
 def _clean(text: str) -> str:
