@@ -411,6 +411,29 @@ def test_neither_input_is_written_over(session, tmp_path, capsys):
     assert main(['cite', '-', '-']) == 2
 
 
+@pytest.mark.parametrize(
+    ('phrase', 'mark'),
+    [
+        ('Good morning, Robot, please do not come to the kitchen', '[00:11]'),
+        ('There is no water on the floor near the window', '(25.4-27.6)'),
+        ("Tell her that my father won't be home before eleven", '[00:43]'),
+        ('made me the victim of a few', '[00:04]'),
+    ],
+)
+def test_a_word_that_says_no_makes_it_something_else(phrase, mark, demo):
+    entry = one(f'- {phrase} {mark}', demo)
+    assert entry['match'] >= 0.8 and not entry['was_said']
+    assert entry['problem'] == 'a word that says no is not in both'
+
+
+def test_between_quotation_marks_every_word_counts(demo):
+    assert one('"place my cup on the table" [00:14]', demo)['was_said']
+    for changed in ('"place the cup on the table"', '"place my cup on table"', '"the black bag"'):
+        assert not one(f'{changed} [00:14]', demo)['was_said']
+    assert one('"Find the yellow box ... my cup" [00:14]', demo)['was_said']
+    assert one('place the cup on the table [00:14]', demo)['was_said']
+
+
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize(
     'piece', ['.', '. ', '"', '[', '- ', '**', '\u201e', '1 ', '<think>', ' ']

@@ -3,7 +3,9 @@ Whether the phrases of an answer were said where the answer says so.
 
 Words are compared in the normal form of `evaluation/wer.py`, in order; words of four letters and
 more count as equal from a similarity of 0.85 on (RapidFuzz's ratio), so that "judgements" is
-"judgments". A phrase with quotation marks in it is held to what is between them.
+"judgments". A phrase was said if four fifths of its words were, and no "not" is in one of the two
+only. Of a phrase with quotation marks in it, what is between them must have been said word by
+word; an ellipsis stands for words left out.
 """
 
 from __future__ import annotations
@@ -24,7 +26,10 @@ from transcript_manager.result import clock, Result, ResultSegment, ResultWord
 TOLERANCE_S = 1.0
 """Marks may be off by so much: models see them rounded down to a second."""
 SAID_SHARE = 0.8
-"""From this share of its words on a phrase counts as said: one word of five may differ."""
+"""
+From this share of its words on a phrase without quotation marks counts as said: models smooth the
+grammar of what they repeat, which is a word of a sentence; paraphrases share less.
+"""
 _NEAR = 85.0
 _NEAR_LETTERS = 4
 _ROUNDING_S = 0.06
@@ -32,6 +37,11 @@ _ROUNDING_S = 0.06
 _MAX_SAID = 1000
 _MAX_PHRASE = 5000
 """Of a longer phrase so many characters are looked up."""
+_NO = re.compile(
+    r"not?|never|nor|cannot|without|\w*n't|nicht|nie|niemals|kein(?:e[mnr]?)?|ohne|pas|jamais|sans"
+    r'|nunca|non|senza|niet|geen|n\u00e3o|sem|\u043d\u0435|\u043d\u0435\u0442'
+)
+"""In English, German, French, Spanish, Italian, Dutch, Portuguese and Russian."""
 _ELLIPSIS = re.compile(r'\.{3,}|\u2026')
 
 
@@ -65,6 +75,27 @@ class _Found:
     matched: int
     first: int
     last: int
+    is_exact: bool
+    """All its words, and no other between them."""
+    is_turned: bool
+    """A word that says no is in the phrase only, or in the transcript only."""
+
+    def is_said(self, total: int, *, is_quoted: bool) -> bool:
+        """Tell whether this counts as said, of a phrase of so many words."""
+        if is_quoted:
+            return self.is_exact
+        return self.matched >= SAID_SHARE * total and not self.is_turned
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Words of a phrase that must have been said one after the other."""
+
+    words: list[str]
+    phrase: list[int]
+    """The words as numbers."""
+    said: list[int]
+    """The words of the whole transcript by the same numbers."""
 
 
 class Checker:
@@ -97,6 +128,7 @@ class Checker:
         parts = _parts(phrase)
         known = self._encode(parts)
         total = sum(map(len, parts))
+        is_quoted = bool(quoted(phrase[:_MAX_PHRASE]))
         if not total:
             problems.append('no words belong to this mark')
         usable = start_s is not None and (end_s is None or end_s > start_s)
@@ -105,13 +137,15 @@ class Checker:
             near = self._near(start_s, end_s)
             found = self._find_near(known, start_s, end_s, near, total)
             citation.match = round(found.matched / total, 3) if found else 0.0
-            citation.was_said = citation.match >= SAID_SHARE
+            citation.was_said = bool(found and found.is_said(total, is_quoted=is_quoted))
             self._describe(citation, mark, near, found)
             if not citation.said and not problems:
                 problems.append('nothing was said there')
+            elif found and found.is_turned and citation.match >= SAID_SHARE:
+                problems.append('a word that says no is not in both')
         if total and not citation.was_said:
             elsewhere = self._find(known, 0, len(self._tokens))
-            if elsewhere and elsewhere.matched >= SAID_SHARE * total:
+            if elsewhere and elsewhere.is_said(total, is_quoted=is_quoted):
                 first, last = self._word(elsewhere.first), self._word(elsewhere.last)
                 citation.found_at = _rounded(first.start_s), _rounded(last.end_s)
                 problems.append(f'said at {clock(first.start_s)}')
@@ -128,7 +162,7 @@ class Checker:
             problems.append(f'behind the end of the session ({clock(self._end_s)})')
         return problems
 
-    def _encode(self, parts: list[list[str]]) -> list[tuple[list[int], list[int]]]:
+    def _encode(self, parts: list[list[str]]) -> list[_Part]:
         """Number the words of each part and, beside them, those of the transcript."""
         encoded = []
         for part in parts:
@@ -143,7 +177,7 @@ class Checker:
                         if len(near) >= _NEAR_LETTERS and not near.isdecimal():
                             same.setdefault(near, number)
             said = [same.get(token, len(numbers)) for token in self._tokens]
-            encoded.append(([numbers[word] for word in part], said))
+            encoded.append(_Part(part, [numbers[word] for word in part], said))
         return encoded
 
     def _near(self, start_s: float, end_s: float | None) -> range:
@@ -169,7 +203,7 @@ class Checker:
 
     def _find_near(
         self,
-        known: list[tuple[list[int], list[int]]],
+        known: list[_Part],
         start_s: float,
         end_s: float | None,
         near: range,
@@ -185,31 +219,39 @@ class Checker:
             return found
         return self._find(known, near.start, near.stop)
 
-    def _find(
-        self, known: list[tuple[list[int], list[int]]], begin: int, end: int
-    ) -> _Found | None:
+    def _find(self, known: list[_Part], begin: int, end: int) -> _Found | None:
         """Find the parts of a phrase within a span of tokens; None if no word of it is there."""
         matched, places = 0, []
-        for phrase, said in known:
-            window = said[begin:end]
-            best = fuzz.partial_ratio_alignment(phrase, window) if phrase and window else None
+        is_exact, is_turned = True, False
+        for part in known:
+            window = part.said[begin:end]
+            best = fuzz.partial_ratio_alignment(part.phrase, window) if window else None
             if best is None:
+                is_exact = False
                 continue
             # Words that were said between those of the phrase make it longer than the phrase.
-            slack = len(phrase) // 4
-            from_token = max(0, best.dest_start - slack)
-            span = window[from_token : best.dest_end + slack]
-            if len(phrase) > len(window):
-                from_token, span = 0, window
-            equal = [
-                (o.dest_start, o.dest_end)
-                for o in LCSseq.opcodes(phrase, span)
-                if o.tag == 'equal'
-            ]
-            if equal:
-                matched += sum(b - a for a, b in equal)
-                places += [begin + from_token + equal[0][0], begin + from_token + equal[-1][1] - 1]
-        return _Found(matched, min(places), max(places)) if matched else None
+            slack = len(part.phrase) // 4
+            at = max(0, best.dest_start - slack)
+            span = window[at : best.dest_end + slack]
+            if len(part.phrase) > len(window):
+                at, span = 0, window
+            steps = LCSseq.opcodes(part.phrase, span)
+            equal = [step for step in steps if step.tag == 'equal']
+            is_exact &= len(equal) == 1 and equal[0].dest_end - equal[0].dest_start == len(
+                part.phrase
+            )
+            if not equal:
+                continue
+            first, last = equal[0].dest_start, equal[-1].dest_end
+            matched += sum(step.dest_end - step.dest_start for step in equal)
+            places += [begin + at + first, begin + at + last - 1]
+            for step in steps:
+                if step.tag != 'equal':
+                    others = part.words[step.src_start : step.src_end]
+                    inside = range(max(first, step.dest_start), min(last, step.dest_end))
+                    others += [self._tokens[begin + at + n] for n in inside]
+                    is_turned |= any(map(_NO.fullmatch, others))
+        return _Found(matched, min(places), max(places), is_exact, is_turned) if matched else None
 
     def _describe(self, citation: Citation, mark: Mark, near: range, found: _Found | None) -> None:
         """Put what was really said there, and of a point its end, into a citation."""
