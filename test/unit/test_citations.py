@@ -432,6 +432,18 @@ def test_between_quotation_marks_every_word_counts(demo):
         assert not one(f'{changed} [00:14]', demo)['was_said']
     assert one('"Find the yellow box ... my cup" [00:14]', demo)['was_said']
     assert one('place the cup on the table [00:14]', demo)['was_said']
+    assert one('"the garage" [00:19]', demo)['said'] == 'the garage.'
+
+
+def test_opposites_are_no_near_words(tmp_path):
+    words = [
+        {'text': f' {w}', 'start': k, 'end': k + 1} for k, w in enumerate(['it is', 'unlikely'])
+    ]
+    path = tmp_path / 'session.json'
+    path.write_text(json.dumps({'segments': [{'words': words}]}))
+    result = read_transcript(path).result
+    assert one('It is unlikely [00:00]', result)['was_said']
+    assert not one('It is likely [00:00]', result)['was_said']
 
 
 @pytest.mark.timeout(30)

@@ -15,9 +15,7 @@ from dataclasses import asdict, dataclass, replace
 import re
 from typing import Any
 
-from rapidfuzz import fuzz, process
-from rapidfuzz.distance import LCSseq
-
+from transcript_manager.citations.lookup import Found, Lookup, Part, SAID_SHARE
 from transcript_manager.citations.marks import Mark
 from transcript_manager.citations.phrases import find_phrases, Group, quoted, without_marks
 from transcript_manager.evaluation.wer import normalise
@@ -25,23 +23,11 @@ from transcript_manager.result import clock, Result, ResultSegment, ResultWord
 
 TOLERANCE_S = 1.0
 """Marks may be off by so much: models see them rounded down to a second."""
-SAID_SHARE = 0.8
-"""
-From this share of its words on a phrase without quotation marks counts as said: models smooth the
-grammar of what they repeat, which is a word of a sentence; paraphrases share less.
-"""
-_NEAR = 85.0
-_NEAR_LETTERS = 4
 _ROUNDING_S = 0.06
 """Times in an answer are often rounded to a tenth."""
 _MAX_SAID = 1000
 _MAX_PHRASE = 5000
 """Of a longer phrase so many characters are looked up."""
-_NO = re.compile(
-    r"not?|never|nor|cannot|without|\w*n't|nicht|nie|niemals|kein(?:e[mnr]?)?|ohne|pas|jamais|sans"
-    r'|nunca|non|senza|niet|geen|n\u00e3o|sem|\u043d\u0435|\u043d\u0435\u0442'
-)
-"""In English, German, French, Spanish, Italian, Dutch, Portuguese and Russian."""
 _ELLIPSIS = re.compile(r'\.{3,}|\u2026')
 
 
@@ -68,36 +54,6 @@ class Citation:
     """What is wrong with the mark; '' if nothing is."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """Where parts of a phrase were found: indices of transcript words, both included."""
-
-    matched: int
-    first: int
-    last: int
-    is_exact: bool
-    """All its words, and no other between them."""
-    is_turned: bool
-    """A word that says no is in the phrase only, or in the transcript only."""
-
-    def is_said(self, total: int, *, is_quoted: bool) -> bool:
-        """Tell whether this counts as said, of a phrase of so many words."""
-        if is_quoted:
-            return self.is_exact
-        return self.matched >= SAID_SHARE * total and not self.is_turned
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Words of a phrase that must have been said one after the other."""
-
-    words: list[str]
-    phrase: list[int]
-    """The words as numbers."""
-    said: list[int]
-    """The words of the whole transcript by the same numbers."""
-
-
 class Checker:
     """A session that phrases are looked up in."""
 
@@ -105,14 +61,14 @@ class Checker:
         self._segments = [s for s in result.segments if s.words]
         self._words = [w for s in self._segments for w in s.words]
         self._end_s = max((max(s.end_s, s.words[-1].end_s) for s in self._segments), default=0.0)
-        self._tokens: list[str] = []
+        tokens: list[str] = []
         self._owners: list[int] = []  # of each token the word it is of
         for number, word in enumerate(self._words):
             for token in normalise(word.text):
-                self._tokens.append(token)
+                tokens.append(token)
                 self._owners.append(number)
         self._known: dict[tuple[str, str], Citation] = {}
-        self._vocabulary = sorted(set(self._tokens))
+        self._lookup = Lookup(tokens)
 
     def check(self, phrase: str, mark: Mark) -> Citation:
         """Look up a phrase where its mark says it was said."""
@@ -126,7 +82,7 @@ class Checker:
         citation = Citation(phrase, mark.text, start_s, end_s, False, 0.0, '')
         problems = self._problems(mark)
         parts = _parts(phrase)
-        known = self._encode(parts)
+        known = self._lookup.encode(parts)
         total = sum(map(len, parts))
         is_quoted = bool(quoted(phrase[:_MAX_PHRASE]))
         if not total:
@@ -144,7 +100,7 @@ class Checker:
             elif found and found.is_turned and citation.match >= SAID_SHARE:
                 problems.append('a word that says no is not in both')
         if total and not citation.was_said:
-            elsewhere = self._find(known, 0, len(self._tokens))
+            elsewhere = self._lookup.find(known, 0, len(self._lookup.tokens))
             if elsewhere and elsewhere.is_said(total, is_quoted=is_quoted):
                 first, last = self._word(elsewhere.first), self._word(elsewhere.last)
                 citation.found_at = _rounded(first.start_s), _rounded(last.end_s)
@@ -161,24 +117,6 @@ class Checker:
         if mark.start_s > self._end_s or (mark.end_s or 0) > self._end_s + TOLERANCE_S:
             problems.append(f'behind the end of the session ({clock(self._end_s)})')
         return problems
-
-    def _encode(self, parts: list[list[str]]) -> list[_Part]:
-        """Number the words of each part and, beside them, those of the transcript."""
-        encoded = []
-        for part in parts:
-            numbers = {word: n for n, word in enumerate(dict.fromkeys(part))}
-            same = dict(numbers)
-            for word, number in numbers.items():
-                if len(word) >= _NEAR_LETTERS and not word.isdecimal():
-                    matches = process.extract(
-                        word, self._vocabulary, scorer=fuzz.ratio, score_cutoff=_NEAR, limit=None
-                    )
-                    for near, _, _ in matches:
-                        if len(near) >= _NEAR_LETTERS and not near.isdecimal():
-                            same.setdefault(near, number)
-            said = [same.get(token, len(numbers)) for token in self._tokens]
-            encoded.append(_Part(part, [numbers[word] for word in part], said))
-        return encoded
 
     def _near(self, start_s: float, end_s: float | None) -> range:
         """Return the tokens that may be meant by a mark."""
@@ -203,57 +141,25 @@ class Checker:
 
     def _find_near(
         self,
-        known: list[_Part],
+        known: list[Part],
         start_s: float,
         end_s: float | None,
         near: range,
         total: int,
-    ) -> _Found | None:
+    ) -> Found | None:
         if not near:
             return None
         if end_s is not None:
-            return self._find(known, near.start, near.stop)
+            return self._lookup.find(known, near.start, near.stop)
         # A phrase may be longer than the segment it begins in; it must begin there.
-        found = self._find(known, near.start, min(near.stop + total, len(self._tokens)))
+        found = self._lookup.find(
+            known, near.start, min(near.stop + total, len(self._lookup.tokens))
+        )
         if found and found.first in near:
             return found
-        return self._find(known, near.start, near.stop)
+        return self._lookup.find(known, near.start, near.stop)
 
-    def _find(self, known: list[_Part], begin: int, end: int) -> _Found | None:
-        """Find the parts of a phrase within a span of tokens; None if no word of it is there."""
-        matched, places = 0, []
-        is_exact, is_turned = True, False
-        for part in known:
-            window = part.said[begin:end]
-            best = fuzz.partial_ratio_alignment(part.phrase, window) if window else None
-            if best is None:
-                is_exact = False
-                continue
-            # Words that were said between those of the phrase make it longer than the phrase.
-            slack = len(part.phrase) // 4
-            at = max(0, best.dest_start - slack)
-            span = window[at : best.dest_end + slack]
-            if len(part.phrase) > len(window):
-                at, span = 0, window
-            steps = LCSseq.opcodes(part.phrase, span)
-            equal = [step for step in steps if step.tag == 'equal']
-            is_exact &= len(equal) == 1 and equal[0].dest_end - equal[0].dest_start == len(
-                part.phrase
-            )
-            if not equal:
-                continue
-            first, last = equal[0].dest_start, equal[-1].dest_end
-            matched += sum(step.dest_end - step.dest_start for step in equal)
-            places += [begin + at + first, begin + at + last - 1]
-            for step in steps:
-                if step.tag != 'equal':
-                    others = part.words[step.src_start : step.src_end]
-                    inside = range(max(first, step.dest_start), min(last, step.dest_end))
-                    others += [self._tokens[begin + at + n] for n in inside]
-                    is_turned |= any(map(_NO.fullmatch, others))
-        return _Found(matched, min(places), max(places), is_exact, is_turned) if matched else None
-
-    def _describe(self, citation: Citation, mark: Mark, near: range, found: _Found | None) -> None:
+    def _describe(self, citation: Citation, mark: Mark, near: range, found: Found | None) -> None:
         """Put what was really said there, and of a point its end, into a citation."""
         start_s = mark.start_s or 0.0
         if mark.end_s is not None:
