@@ -435,13 +435,21 @@ def test_between_quotation_marks_every_word_counts(demo):
     assert one('"the garage" [00:19]', demo)['said'] == 'the garage.'
 
 
-def test_opposites_are_no_near_words(tmp_path):
-    words = [
-        {'text': f' {w}', 'start': k, 'end': k + 1} for k, w in enumerate(['it is', 'unlikely'])
-    ]
-    path = tmp_path / 'session.json'
+def spoken(text, folder):
+    """Make a session of one segment, a word a second."""
+    words = [{'text': f' {w}', 'start': k, 'end': k + 1} for k, w in enumerate(text.split())]
+    path = folder / 'session.json'
     path.write_text(json.dumps({'segments': [{'words': words}]}))
-    result = read_transcript(path).result
+    return read_transcript(path).result
+
+
+def test_a_quotation_is_found_among_words_that_repeat_its_own(tmp_path):
+    entry = one('"b a c a a b a b b" [00:00]', spoken('c b b a c a a b a b b b d', tmp_path))
+    assert (entry['was_said'], entry['match'], entry['end']) == (True, 1.0, 11.0)
+
+
+def test_opposites_are_no_near_words(tmp_path):
+    result = spoken('it is unlikely', tmp_path)
     assert one('It is unlikely [00:00]', result)['was_said']
     assert not one('It is likely [00:00]', result)['was_said']
 

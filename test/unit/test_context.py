@@ -97,6 +97,8 @@ def test_a_session_of_an_hour_has_hours_on_all_lines():
     assert [line[:12] for line in lines[1:]] == ['1 [00:00:00]', '2 [00:59:59]', '3 [01:00:00]']
     short = session((3599.0, 'and'))
     assert to_context(short).splitlines()[1] == '1 [59:59] and'
+    exact = session((3599.5, 'and'))
+    assert to_context(exact).splitlines()[1] == '1 [00:59:59] and'
 
 
 @pytest.mark.parametrize(
