@@ -1,7 +1,8 @@
 """
 One question to a language model behind an OpenAI-compatible address, and its answer.
 
-The address is asked directly: no proxy, no redirect, no setting of the environment is followed.
+The address is asked directly: neither proxies of the environment nor redirects are followed.
+Certificates are checked against those that the system trusts.
 """
 
 from __future__ import annotations
