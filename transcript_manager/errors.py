@@ -7,6 +7,7 @@ The errors a user can cause, and nothing else.
       AudioSourceError          a file, microphone or format that cannot be used
       ModelError                a model that is unknown, missing, damaged or unfit
       StreamError               a recorded stream, bag, trace or text that cannot be used
+      EndpointError             a language model that cannot be asked, or answers in no usable way
       ParameterError            a parameter or option out of range or contradicting another
 
 Anything else that escapes is a defect of this package and keeps its traceback.
@@ -19,6 +20,10 @@ class TranscriptManagerError(Exception):
 
 class AudioSourceError(TranscriptManagerError):
     """An audio file or device that cannot be used."""
+
+
+class EndpointError(TranscriptManagerError):
+    """A language model that cannot be asked, or that gives no usable answer."""
 
 
 class ModelError(TranscriptManagerError):

@@ -15,6 +15,7 @@ import pytest
         'transcript_manager.audio.recovering',
         'transcript_manager.audio.blocks',
         'transcript_manager.streams.audio_messages',
+        'transcript_manager.citations.check',
         'transcript_manager.decoder.engine',
         'transcript_manager.decoder.models',
         'transcript_manager.evaluation.report',

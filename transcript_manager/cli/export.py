@@ -8,6 +8,7 @@ import sys
 
 from transcript_manager.cli.output import check_output, write_output
 from transcript_manager.errors import ParameterError
+from transcript_manager.export.context import SEGMENT, STEPS
 from transcript_manager.export.formats import canonical, CHOICES, Options, render
 from transcript_manager.export.reading import read_transcript
 
@@ -28,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--timestamps', action='store_true', help='txt: put times in front of the lines'
     )
+    parser.add_argument('--by', choices=STEPS, help=f'llm: what a line is ({SEGMENT})')
     parser.add_argument('--title', help="what was heard, for people (the file's name)")
     parser.set_defaults(run=run)
 
@@ -36,6 +38,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the sub-command; returns the exit code."""
     if args.timestamps and canonical(args.format) != 'text':
         raise ParameterError('--timestamps is for --format txt; the others have times in them')
+    if args.by and args.format != 'llm':
+        raise ParameterError('--by is for --format llm: what a line of it is')
     check_output(args.output)
     _check_apart(args)
     loaded = read_transcript(args.session, topic=args.topic)
@@ -44,6 +48,7 @@ def run(args: argparse.Namespace) -> int:
     options = Options(
         timestamps=args.timestamps,
         title=args.title or Path(args.session).stem.strip('-'),
+        by=args.by or SEGMENT,
     )
     write_output(render(loaded.result, args.format, options), args.output)
     return EXIT_OK

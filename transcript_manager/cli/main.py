@@ -18,6 +18,8 @@ _COMMANDS = {
     'merge': 'merge a recorded token stream or bag',
     'export': 'write a session as text, subtitles, a page, ...',
     'plot': 'draw a session over its sound, or how soon its words were known',
+    'summarize': 'let a language model of your choice summarize a session',
+    'cite': "check the time marks of a language model's answer",
     'score': 'compare transcripts with what was said: error rates',
     'devices': 'list the microphones',
     'models': 'list the models, or fetch one',

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from transcript_manager.errors import ParameterError
+from transcript_manager.export.context import SEGMENT, to_context
 from transcript_manager.export.lrc import to_lrc
 from transcript_manager.export.plain import to_json, to_text, to_tsv
 from transcript_manager.export.subtitles import to_subtitles
@@ -20,6 +21,8 @@ class Options:
     """Of text: put times in front of the lines."""
     title: str = ''
     """What was heard, for people."""
+    by: str = SEGMENT
+    """Of llm: what a line is, one of ``context.STEPS``."""
 
 
 _WRITERS: dict[str, Callable[[Result, Options], str]] = {
@@ -28,6 +31,7 @@ _WRITERS: dict[str, Callable[[Result, Options], str]] = {
     'srt': lambda result, options: to_subtitles(result, kind='srt'),
     'vtt': lambda result, options: to_subtitles(result, kind='vtt'),
     'lrc': lambda result, options: to_lrc(result, title=options.title),
+    'llm': lambda result, options: to_context(result, by=options.by),
     'tsv': lambda result, options: to_tsv(result),
 }
 FORMATS = tuple(_WRITERS)
