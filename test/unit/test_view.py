@@ -76,6 +76,11 @@ def test_conflicts_are_other_words_and_only_shown_when_asked_for():
     assert '[00:00.5 - 00:01.4] go six {6|sick}' in text
 
 
+def test_only_the_times_of_a_final_line_have_a_colour():
+    text = draw(MOMENT, segment=ResultSegment(0.5, 1.4, ' go six', (GO, SIX)))
+    assert '\x1b[36m[00:00.5 - 00:01.4] \x1b[0mgo six' in text
+
+
 def test_improbable_words_are_marked_when_asked_for():
     assert re.search(r'\x1b\[4;31msix', draw(MOMENT, marks=Marks(confidence=True)))
     assert '\x1b[4' not in draw(MOMENT)

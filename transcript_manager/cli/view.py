@@ -111,7 +111,8 @@ class LiveView:
 
     def segment(self, segment: ResultSegment) -> None:
         """Print a final line above the moving part."""
-        line = Text(f'[{clock(segment.start_s)} - {clock(segment.end_s)}] ', 'cyan')
+        times = f'[{clock(segment.start_s)} - {clock(segment.end_s)}] '
+        line = Text.assemble((times, 'cyan'))
         line.append_text(styled(segment.words, self._marks))
         self._console.print(line, highlight=False, soft_wrap=False)
 
