@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from transcript_manager.errors import ParameterError
+from transcript_manager.export.page.html import PageAudio, to_page
 from transcript_manager.export.plain import to_json, to_text, to_tsv
 from transcript_manager.export.subtitles import to_subtitles
 from transcript_manager.result import Result
@@ -19,6 +20,8 @@ class Options:
     """Of text: put times in front of the lines."""
     title: str = 'Transcript'
     """What was heard, for people."""
+    audio: PageAudio | None = None
+    """Of html: what a page plays."""
 
 
 _WRITERS: dict[str, Callable[[Result, Options], str]] = {
@@ -27,6 +30,7 @@ _WRITERS: dict[str, Callable[[Result, Options], str]] = {
     'srt': lambda result, options: to_subtitles(result, kind='srt'),
     'vtt': lambda result, options: to_subtitles(result, kind='vtt'),
     'tsv': lambda result, options: to_tsv(result),
+    'html': lambda result, options: to_page(result, title=options.title, audio=options.audio),
 }
 FORMATS = tuple(_WRITERS)
 CHOICES = ('txt', *FORMATS)
