@@ -53,9 +53,12 @@
     return box.top >= header.getBoundingClientRect().bottom && box.bottom <= below;
   };
   const show = (element) => {
-    if (!isInView(element)) {
-      element.scrollIntoView({ block: 'center', behavior: calm.matches ? 'instant' : 'smooth' });
-    }
+    if (isInView(element)) return;
+    const isFar = Math.abs(element.getBoundingClientRect().top) > 2 * innerHeight;
+    const center = (behavior) => element.scrollIntoView({ block: 'center', behavior });
+    center(isFar || calm.matches ? 'instant' : 'smooth');
+    // What was never in view has a guessed height until it is: look again when it has its own.
+    if (isFar) requestAnimationFrame(() => { if (!isInView(element)) center('instant'); });
   };
 
   // -- one word at a time can be reached with the Tab key --
@@ -131,7 +134,7 @@
     audio = new Audio();
     audio.preload = 'auto';
     audio.src = URL.createObjectURL(new Blob([bytes], { type: holder.dataset.type }));
-    holder.remove();
+    holder.replaceWith(audio);
 
     let shown = -1;
     const update = () => {
