@@ -8,10 +8,42 @@ import os
 from pathlib import Path
 import shutil
 
+import numpy as np
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 
+_LISTEN = """
+window.heard = [];
+const context = new AudioContext({ sampleRate: arguments[0] });
+const node = context.createScriptProcessor(1024, 1, 1);
+node.onaudioprocess = (e) => heard.push(...e.inputBuffer.getChannelData(0));
+context.createMediaElementSource(document.querySelector('audio')).connect(node);
+node.connect(context.destination);
+"""
+_HEAR = """
+const [at, count, done] = arguments, audio = document.querySelector('audio');
+const until = (condition) => new Promise((resolve) => {
+  const look = () => (condition() ? resolve() : requestAnimationFrame(look));
+  look();
+});
+(async () => {
+  audio.pause();
+  audio.currentTime = at;
+  window.heard = [];
+  const isQuiet = () => heard.length > 4096 && heard.slice(-4096).every((sample) => sample === 0);
+  await until(() => !audio.seeking && isQuiet());  // the last of what was played before is through
+  window.heard = [];
+  await audio.play();
+  let from;
+  await until(() => {
+    from = heard.findIndex((sample) => sample !== 0);
+    return from >= 0 && heard.length >= from + count;
+  });
+  audio.pause();
+  done(heard.slice(from, from + count));
+})();
+"""
 BROWSERS = ('chromium', 'chromium-browser', 'google-chrome')
 DRIVER = 'chromedriver'
 
@@ -71,3 +103,24 @@ def prefer(chrome: webdriver.Chrome, *, dark: bool) -> None:
     """Let the system prefer dark or light colours."""
     feature = {'name': 'prefers-color-scheme', 'value': 'dark' if dark else 'light'}
     chrome.execute_cdp_cmd('Emulation.setEmulatedMedia', {'features': [feature]})
+
+
+def listen(chrome: webdriver.Chrome, rate_hz: int) -> None:
+    """Hear what the page's player plays, once a page; see :func:`heard_from`."""
+    chrome.execute_script(_LISTEN, rate_hz)
+
+
+def heard_from(chrome: webdriver.Chrome, at_s: float, count: int) -> np.ndarray:
+    """
+    Play from a time on.
+
+    :param count: how many samples to hear, at the rate of :func:`listen`
+    :returns: the first samples that are played, float32, shape (count,)
+    """
+    return np.array(chrome.execute_async_script(_HEAR, at_s, count), np.float32)
+
+
+def offset_s(original: np.ndarray, at_s: float, heard: np.ndarray, rate_hz: int) -> float:
+    """Return how much later [s] in a recording something is heard than asked for, within 1 s."""
+    near = original[round((at_s - 1) * rate_hz) : round((at_s + 1) * rate_hz) + len(heard)]
+    return float(np.argmax(np.correlate(near, heard))) / rate_hz - 1

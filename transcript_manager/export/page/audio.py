@@ -1,9 +1,9 @@
 """
 The audio of a page: decoded from a sound file or bag, encoded small.
 
-Ogg Opus, because a word must be heard where it is said to be: measured in Chromium, playback after
-a seek is within 0.2 ms of the time asked for, where it is off by up to 17 ms in MP3 and by half a
-second in Ogg Vorbis (``bench/page.py``); FLAC is as exact and six times larger.
+Ogg Opus, because a word must be heard where it is said to be: in Chromium, what is played after a
+seek is within 1 ms of the time asked for; in MP3 it is off by up to 31 ms, in Ogg Vorbis by up to
+0.9 s. FLAC is exact, too, and six times larger. Measured by ``bench/page.py``.
 """
 
 from __future__ import annotations
