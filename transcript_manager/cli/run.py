@@ -294,15 +294,15 @@ class _Session:
         path = args.audio if args.audio is not None else args.bag
         options = Options(timestamps=args.timestamps)
         if path is not None and args.format == 'html':
-            options = replace(options, title=Path(path).stem, audio=self._page_audio(path, final))
+            options = replace(options, title=Path(path).stem, audio=self._page_audio(path))
         write_output(render(final, args.format, options), args.output)
 
-    def _page_audio(self, path: str, final: Result) -> PageAudio | None:
+    def _page_audio(self, path: str) -> PageAudio | None:
         if self._ring.failure is not None:  # the text is kept, without what cannot be read
             return None
         channel = self._args.channel or 0
         with open_audio(path, topic=self._args.topic, channel=channel) as source:
-            return embed(source, end_s=final.end_s)
+            return embed(source)
 
     def _summarise(self, final: Result) -> None:
         whisper = self._whisper

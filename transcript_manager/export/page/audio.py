@@ -46,19 +46,21 @@ def open_audio(
     return FileSource(path, sample_rate_hz=SAMPLE_RATE_HZ)
 
 
-def embed(source: FileSource | BagSource, *, end_s: float, start_s: float = 0.0) -> PageAudio:
+def embed(
+    source: FileSource | BagSource, *, end_s: float = 0.0, start_s: float = 0.0
+) -> PageAudio:
     """
     Encode the audio of a page. Memory grows with the encoded size only, 0.16 MB a minute.
 
     :param source: is read to its end
-    :param end_s: where the transcript ends [s]
+    :param end_s: where the transcript ends [s]; 0: it is of this very audio, nothing is checked
     :param start_s: where the audio begins in the transcript's time [s]; silence is put in front,
         or, if negative, so much of it is left out
     :raises AudioSourceError: if it is damaged, or does not reach to the transcript's end
     """
     if isinstance(source, FileSource) and source.duration_s is not None:
         _check_length(source.name, source.duration_s + start_s, end_s)  # before the work
-    if start_s > end_s:
+    if start_s > end_s > 0:
         raise AudioSourceError(
             f'{source.name} begins {start_s - end_s:.1f} s after the transcript has ended: '
             'is it the right recording?'

@@ -2,6 +2,7 @@
   'use strict';
   const NEAR_S = 0.3;  // a word stays marked so long after its end, if nothing follows
   const ROUNDING_S = 0.0005;  // players keep time in whole microseconds
+  const LONGEST_WAIT_S = 0.25;  // so often the slider moves
   const MANY_HITS = 5000;
 
   const root = document.documentElement;
@@ -141,18 +142,24 @@
       const at = audio.currentTime;
       setCurrent(wordAt(at));
       place = lowerBound(starts, at + ROUNDING_S);
-      const tenth = Math.floor(at * 10);
-      if (tenth === shown) return;
-      if (Math.floor(tenth / 10) !== Math.floor(shown / 10)) {
-        now.textContent = clock(at);
-        seek.setAttribute('aria-valuetext', `${clock(at)} of ${find('whole').textContent}`);
-      }
-      shown = tenth;
       seek.value = at;
+      const second = Math.floor(at);
+      if (second === shown) return;
+      shown = second;
+      now.textContent = clock(at);
+      seek.setAttribute('aria-valuetext', `${clock(at)} of ${find('whole').textContent}`);
     };
-    const frame = () => {
+    // Not in every frame: each costs, in a long page, though nothing changes. It is known when
+    // the next word begins and when this one ends.
+    let timer = 0;
+    const tick = () => {
+      clearTimeout(timer);
       update();
-      if (!audio.paused) requestAnimationFrame(frame);
+      if (audio.paused) return;
+      const at = audio.currentTime;
+      const changes = [starts[place + 1], ends[place] + NEAR_S].filter((change) => change > at);
+      const wait = Math.min(LONGEST_WAIT_S, (Math.min(...changes) - at) / audio.playbackRate);
+      timer = setTimeout(tick, Math.max(1, Math.ceil(1000 * wait)));
     };
     const setPlaying = () => {
       const on = !audio.paused;
@@ -161,11 +168,12 @@
       play.title = on ? 'Pause (space)' : 'Play (space)';
       follow(isFollowing);
     };
-    audio.addEventListener('play', () => { setPlaying(); requestAnimationFrame(frame); });
-    audio.addEventListener('pause', () => { setPlaying(); update(); });
+    audio.addEventListener('play', () => { setPlaying(); tick(); });
+    audio.addEventListener('pause', () => { setPlaying(); tick(); });
     audio.addEventListener('ended', setPlaying);
-    audio.addEventListener('seeking', update);
-    audio.addEventListener('timeupdate', update);  // a hidden tab draws no frames
+    for (const type of ['seeking', 'seeked', 'playing', 'ratechange', 'timeupdate']) {
+      audio.addEventListener(type, tick);
+    }
     audio.addEventListener('error', () => {
       find('trouble').textContent = 'This browser cannot play the embedded audio (Ogg Opus): '
         + 'a newer one can (Safari from 18.4 on).';
