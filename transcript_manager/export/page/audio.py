@@ -2,7 +2,7 @@
 The audio of a page: decoded from a sound file or bag, encoded small.
 
 Ogg Opus, because a word must be heard where it is said to be: in Chromium, what is played after a
-seek is within 1 ms of the time asked for; in MP3 it is off by up to 31 ms, in Ogg Vorbis by up to
+seek is within 1 ms of the time asked for; in MP3 it is off by up to 32 ms, in Ogg Vorbis by up to
 0.9 s. FLAC is exact, too, and six times larger. Measured by ``bench/page.py``.
 """
 
