@@ -27,7 +27,7 @@ class ResultWord:
     def others(self) -> tuple[tuple[str, int], ...]:
         """Conflicts that are other words, not the same one spelled otherwise; for people."""
         own = comparable(self.text)
-        return tuple(c for c in self.conflicts if comparable(c[0]) != own)
+        return tuple(c for c in self.conflicts if comparable(c[0]) not in ('', own))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 import sys
 
 from transcript_manager.cli.output import check_output, write_output
+from transcript_manager.cli.page import page_audio
 from transcript_manager.errors import ParameterError
 from transcript_manager.export.context import SEGMENT, STEPS
 from transcript_manager.export.formats import canonical, CHOICES, Options, render
@@ -30,6 +31,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--timestamps', action='store_true', help='txt: put times in front of the lines'
     )
     parser.add_argument('--by', choices=STEPS, help=f'llm: what a line is ({SEGMENT})')
+    parser.add_argument(
+        '--audio',
+        metavar='FILE',
+        help='html: what was heard, a sound file or bag, to be played by the page (of a bag IN: '
+        'the audio in it)',
+    )
+    parser.add_argument(
+        '--audio-topic', metavar='NAME', help='html: of a bag, if it has several audio topics'
+    )
     parser.add_argument('--title', help="what was heard, for people (the file's name)")
     parser.set_defaults(run=run)
 
@@ -40,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
         raise ParameterError('--timestamps is for --format txt; the others have times in them')
     if args.by and args.format != 'llm':
         raise ParameterError('--by is for --format llm: what a line of it is')
+    if args.format != 'html' and (args.audio or args.audio_topic):
+        raise ParameterError('--audio is for --format html; the other formats hold no sound')
     check_output(args.output)
     _check_apart(args)
     loaded = read_transcript(args.session, topic=args.topic)
@@ -49,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         timestamps=args.timestamps,
         title=args.title or Path(args.session).stem.strip('-'),
         by=args.by or SEGMENT,
+        audio=page_audio(args, loaded) if args.format == 'html' else None,
     )
     write_output(render(loaded.result, args.format, options), args.output)
     return EXIT_OK
@@ -56,5 +69,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check_apart(args: argparse.Namespace) -> None:
     """Refuse to write over what is read."""
-    if args.output is not None and Path(args.output).resolve() == Path(args.session).resolve():
-        raise ParameterError(f'-o {args.output} is the session itself; give another file')
+    if args.output is None:
+        return
+    for path, what in ((args.session, 'session'), (args.audio, 'audio')):
+        if path is not None and Path(args.output).resolve() == Path(path).resolve():
+            raise ParameterError(f'-o {args.output} is the {what} itself; give another file')

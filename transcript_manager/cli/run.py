@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+from pathlib import Path
 import sys
 import time
 
@@ -25,6 +27,8 @@ from transcript_manager.cli.view import choose_view, LiveView, Marks, View
 from transcript_manager.decoder import models
 from transcript_manager.errors import AudioSourceError, ParameterError, TranscriptManagerError
 from transcript_manager.export.formats import canonical, CHOICES, Options, render
+from transcript_manager.export.page.audio import embed, open_audio
+from transcript_manager.export.page.html import PageAudio
 from transcript_manager.result import Result
 from transcript_manager.ros import parameters
 from transcript_manager.ros.audio_ring_node import AudioRingNode
@@ -291,8 +295,19 @@ class _Session:
                 raise TranscriptManagerError(BUSY)
 
     def _write(self, final: Result) -> None:
-        text = render(final, self._args.format, Options(timestamps=self._args.timestamps))
-        write_output(text, self._args.output)
+        args = self._args
+        path = args.audio if args.audio is not None else args.bag
+        options = Options(timestamps=args.timestamps)
+        if path is not None and args.format == 'html':
+            options = replace(options, title=Path(path).stem, audio=self._page_audio(path))
+        write_output(render(final, args.format, options), args.output)
+
+    def _page_audio(self, path: str) -> PageAudio | None:
+        if self._ring.failure is not None:  # the text is kept, without what cannot be read
+            return None
+        channel = self._args.channel or 0
+        with open_audio(path, topic=self._args.topic, channel=channel) as source:
+            return embed(source)
 
     def _summarise(self, final: Result) -> None:
         whisper = self._whisper

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from transcript_manager.errors import ParameterError
 from transcript_manager.export.context import SEGMENT, to_context
 from transcript_manager.export.lrc import to_lrc
+from transcript_manager.export.page.html import PageAudio, to_page
 from transcript_manager.export.plain import to_json, to_text, to_tsv
 from transcript_manager.export.subtitles import to_subtitles
 from transcript_manager.result import Result
@@ -23,6 +24,8 @@ class Options:
     """What was heard, for people."""
     by: str = SEGMENT
     """Of llm: what a line is, one of ``context.STEPS``."""
+    audio: PageAudio | None = None
+    """Of html: what a page plays."""
 
 
 _WRITERS: dict[str, Callable[[Result, Options], str]] = {
@@ -33,6 +36,7 @@ _WRITERS: dict[str, Callable[[Result, Options], str]] = {
     'lrc': lambda result, options: to_lrc(result, title=options.title),
     'llm': lambda result, options: to_context(result, by=options.by),
     'tsv': lambda result, options: to_tsv(result),
+    'html': lambda result, options: to_page(result, title=options.title, audio=options.audio),
 }
 FORMATS = tuple(_WRITERS)
 CHOICES = ('txt', *FORMATS)

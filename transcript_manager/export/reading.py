@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+import itertools
 import json
 import math
 from pathlib import Path
@@ -45,6 +46,8 @@ class Loaded:
     result: Result
     notes: list[str] = field(default_factory=list)
     """What was put right or left out, for people."""
+    start_time_s: float | None = None
+    """Of a bag: when its times begin, by the stamps of its messages [s]."""
 
 
 def read_transcript(
@@ -254,7 +257,11 @@ def _from_bag(path: Path, topic: str | None) -> Loaded:
         kinds = bag.topics
         frozen = _of_type(kinds, FROZEN_TYPE, topic)
         if not frozen:
-            return Loaded(_merged(read_bag(path, topic=topic), keep_times=False))
+            messages = iter(read_bag(path, topic=topic))
+            first = list(itertools.islice(messages, 1))
+            loaded = Loaded(_merged(itertools.chain(first, messages), keep_times=False))
+            loaded.start_time_s = to_ns(first[0].header.stamp) / NS_PER_S if first else None
+            return loaded
         if len(frozen) > 1:
             raise StreamError(
                 f'{path} has frozen segments on {", ".join(frozen)}; choose one with --topic'
@@ -269,7 +276,8 @@ def _from_bag(path: Path, topic: str | None) -> Loaded:
             seen.add((message.index, start_ns))
             origin_ns = start_ns if origin_ns is None else origin_ns
             result.segments.append(_from_message(message, origin_ns))
-    return Loaded(result)
+    start_time_s = origin_ns / NS_PER_S if origin_ns is not None else None
+    return Loaded(result, start_time_s=start_time_s)
 
 
 def _of_type(kinds: dict[str, str], wanted: str, topic: str | None) -> list[str]:

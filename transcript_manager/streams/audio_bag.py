@@ -267,7 +267,7 @@ def _choose(bag: Bag, topic: str | None) -> str:
     names -= {f'{name}_window' for name in names if name.endswith('/audio')}
     if len(names) > 1:
         raise AudioSourceError(
-            f'{bag.path} has audio on several topics; choose one with --topic (bag_topic): '
-            f'{", ".join(sorted(names))}'
+            f'{bag.path} has audio on several topics; choose one with --topic (of the node: '
+            f'bag_topic; of `transcript export`: --audio-topic): {", ".join(sorted(names))}'
         )
     return names.pop()

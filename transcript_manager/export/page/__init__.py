@@ -1,0 +1,1 @@
+"""A session as a web page: the audio, and the text with every word at its time."""
