@@ -47,7 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
     differing = [
         str(path)
         for path in sorted((ROOT / 'transcript_manager').rglob('*'))
-        if path.suffix in ('.py', '.json', '.bin', '.html', '.css', '.js')
+        if path.suffix in ('.py', '.json', '.bin', '.html', '.css', '.js', '.txt')
         and _digest(path) != _digest(installed / path.relative_to(ROOT / 'transcript_manager'))
         # rosidl's own empty file may stand in for this one; see its comment.
         and path != ROOT / 'transcript_manager' / '__init__.py'

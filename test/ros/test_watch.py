@@ -9,9 +9,11 @@ import subprocess
 import termios
 import threading
 
+from builtin_interfaces.msg import Time
 import pytest
 import srt
 
+from transcript_manager import msg
 from transcript_manager.export.formats import render
 from transcript_manager.export.reading import read_transcript
 
@@ -126,6 +128,21 @@ def test_a_file_in_a_terminal_without_colours(terminal, recording, wait_until, t
     codes = {c for g in re.findall(r'\x1b\[([0-9;]+)m', run.output) for c in g.split(';')}
     assert codes and not codes & {str(n) for n in [*range(30, 50), *range(90, 108)]}
     assert re.search(r'━.* 100%', run.text)
+
+
+def test_what_was_shown_is_let_go_and_still_known(following):
+    listener = following()
+    words = [msg.TranscriptWord(text=' go')]
+    segments = [
+        msg.TranscriptSegment(index=n, start=Time(sec=n), text=' go', words=words)
+        for n in range(3)
+    ]
+    for message in segments:
+        listener._on_frozen(message)
+    listener.let_go(2)
+    assert [len(s.words) for s in listener.snapshot().segments] == [0, 0, 1]
+    listener._on_frozen(segments[1])  # published again, for somebody who came late
+    assert [s.text for s in listener.snapshot().segments] == [' go'] * 3
 
 
 def test_who_watches_nobody_is_told_whom_there_is(

@@ -368,7 +368,10 @@ def test_the_command_prints_json_and_a_line_on_how_it_went(session, tmp_path, ca
     assert main(['cite', str(tmp_path / 'answer.txt'), str(session)]) == 0
     printed = capsys.readouterr()
     assert list(json.loads(printed.out)) == ['summary_text', 'timestamps']
-    assert '4 time marks: 3 with words that were said there, 1 with a problem' in printed.err
+    assert (
+        '4 time marks: 3 with words that were said there, 1 without; 1 with a problem'
+        in printed.err
+    )
 
 
 def test_the_answer_may_come_from_standard_input(session, tmp_path, capsys, monkeypatch):

@@ -146,11 +146,17 @@ def test_quiet_is_quiet():
 
 
 READ_KEYS = """
-import sys, time
+import signal, sys, termios, time
 from transcript_manager.cli.keys import Keys
-assert Keys.available()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started us may ignore it
+
+def is_canonical():
+    return bool(termios.tcgetattr(0)[3] & termios.ICANON)
+
+assert Keys.available() and is_canonical()
 try:
     with Keys() as keys:
+        assert not is_canonical()
         print('ready', flush=True)
         pressed = ''
         while len(pressed) < 2:
@@ -160,28 +166,64 @@ try:
         while True:
             time.sleep(0.01)
 except KeyboardInterrupt:
-    print('interrupted', flush=True)
+    print('interrupted', is_canonical(), flush=True)
 """
 
 
+class Typist:
+    """A program in a terminal of its own."""
+
+    def __init__(self, code):
+        self.pid, self.terminal = pty.fork()
+        if self.pid == 0:
+            os.execv(sys.executable, [sys.executable, '-c', code])
+        self.output = b''
+
+    def read_until(self, text):
+        while text not in self.output:
+            self.output += os.read(self.terminal, 1024)
+
+    def write(self, keys):
+        os.write(self.terminal, keys)
+
+
 def test_keys_come_without_enter_and_the_terminal_is_given_back():
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.execv(sys.executable, [sys.executable, '-c', READ_KEYS])
-    output = b''
+    program = Typist(READ_KEYS)
+    program.read_until(b'ready')
+    program.write(b'cp')
+    program.read_until(b'got cp')
+    program.write(b'\x03')  # Ctrl-C goes on to interrupt
+    program.read_until(b'interrupted True')
+    assert os.waitpid(program.pid, 0)[1] == 0
+    os.close(program.terminal)
 
-    def read_until(text):
-        nonlocal output
-        while text not in output:
-            output += os.read(terminal, 1024)
 
-    read_until(b'ready')
-    os.write(terminal, b'cp')
-    read_until(b'got cp')
-    os.write(terminal, b'\x03')  # Ctrl-C goes on to interrupt
-    read_until(b'interrupted')
-    assert os.waitpid(pid, 0)[1] == 0
-    os.close(terminal)
+IN_THE_BACKGROUND = """
+import os, signal, sys
+from transcript_manager.cli.keys import Keys
+
+child = os.fork()
+if child == 0:
+    with Keys() as keys:
+        os.setpgid(0, 0)  # now another group has the terminal
+        print('background', flush=True)
+        assert keys.pressed() == ''
+        sys.stdout.flush()
+    os._exit(7)
+_, status = os.waitpid(child, os.WUNTRACED)
+print('exited', os.WIFEXITED(status) and os.WEXITSTATUS(status), flush=True)
+"""
+
+
+def test_in_the_background_the_terminal_is_left_alone():
+    program = Typist(IN_THE_BACKGROUND)
+    program.read_until(b'background')
+    program.write(b'c')
+    program.read_until(b'exited')
+    program.read_until(b'\n')
+    assert b'exited 7' in program.output  # not stopped
+    os.waitpid(program.pid, 0)
+    os.close(program.terminal)
 
 
 def test_there_are_no_keys_without_a_keyboard():

@@ -10,8 +10,10 @@ word; an ellipsis stands for words left out.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from operator import itemgetter
 import re
 from typing import Any
 
@@ -202,25 +204,36 @@ def _note_repeats(groups: list[Group], citations: list[Citation]) -> None:
     """Tell of marks given twice for a phrase, and of ranges that overlap an earlier one."""
     marks = [mark for group in groups for mark in group.marks]
     seen: dict[tuple[str, float | None, float | None], None] = {}
-    ranges: list[Mark] = []
+    ranges: list[tuple[float, float, Mark]] = []  # apart from each other, by their start
     for mark, citation in zip(marks, citations, strict=True):
         key = (citation.text, mark.start_s, mark.end_s)
         problem = ''
         if mark.start_s is not None and key in seen:
             problem = 'given twice for the same words'
         elif mark.end_s is not None and mark.start_s < mark.end_s:
-            other = next((r for r in ranges if _overlap(r, mark)), None)
+            other = _add(ranges, mark)
             problem = f'overlaps {other.text}' if other else ''
-            ranges.append(mark)
         seen[key] = None
         if problem:
             citation.problem = '; '.join(filter(None, (citation.problem, problem)))
 
 
-def _overlap(one: Mark, other: Mark) -> bool:
-    """Tell whether two ranges overlap in part; one may be cited for several phrases."""
-    a, b = (one.start_s, one.end_s), (other.start_s, other.end_s)
-    return a != b and min(a[1], b[1]) - max(a[0], b[0]) > _ROUNDING_S
+def _add(ranges: list[tuple[float, float, Mark]], mark: Mark) -> Mark | None:
+    """
+    Note a range, if it overlaps none in part; return the one that it overlaps.
+
+    The same range may be cited for several phrases. Those noted are apart from each other, so only
+    the neighbours matter.
+    """
+    start_s, end_s = mark.start_s, mark.end_s
+    at = bisect_left(ranges, start_s, key=itemgetter(0))
+    for other_start_s, other_end_s, other in ranges[max(0, at - 1) : at + 1]:
+        if (other_start_s, other_end_s) == (start_s, end_s):
+            return None
+        if min(end_s, other_end_s) - max(start_s, other_start_s) > _ROUNDING_S:
+            return other
+    ranges.insert(at, (start_s, end_s, mark))
+    return None
 
 
 def _parts(phrase: str) -> list[list[str]]:

@@ -76,6 +76,11 @@ def parse_endpoint(url: str) -> Endpoint:
 
     :raises ParameterError: if it is none, or has parts that do not belong there
     """
+    if '@' in url:  # not repeated in any message: it may hold a password
+        raise ParameterError(
+            '--endpoint is an address only: no user, password, "?" or "#" in it; '
+            'a key goes into an environment variable (--api-key-env)'
+        )
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -86,7 +91,7 @@ def parse_endpoint(url: str) -> Endpoint:
             f'--endpoint {url!r} is no address such as http://localhost:11434/v1: '
             'it begins with http:// or https://'
         )
-    if parts.username is not None or parts.query or parts.fragment:
+    if parts.query or parts.fragment:
         raise ParameterError(
             '--endpoint is an address only: no user, password, "?" or "#" in it; '
             'a key goes into an environment variable (--api-key-env)'

@@ -171,8 +171,11 @@ def _assign(answer: str, begin: int, end: int, groups: list[Group]) -> None:
         elif marks_lead:
             leads = bool(_ENDED.search(before[-_MAX_ENDING:])) or not _STOPS.match(after)
         else:
-            leads = has_after and bool(
-                _LEAD_IN.search(before[-_MAX_ENDING:]) or re.match(r'[*_`]*:\s', after)
+            ends = _STOPS.match(after)  # the sentence, which is then what it belongs to
+            leads = (
+                has_after
+                and not ends
+                and bool(_LEAD_IN.search(before[-_MAX_ENDING:]) or re.match(r'[*_`]*:\s', after))
             )
         follows.append(None if leads else phrase_at)
     for n, group in enumerate(groups):

@@ -9,7 +9,7 @@ from pathlib import Path
 import sys
 from typing import Any
 
-from transcript_manager.cli.output import check_output, write_output
+from transcript_manager.cli.output import check_apart, check_output, write_output
 from transcript_manager.errors import ParameterError, StreamError, TranscriptManagerError
 from transcript_manager.export.reading import read_transcript, STDIN
 from transcript_manager.result import Result
@@ -73,7 +73,7 @@ def checked(answer: str, result: Result) -> dict[str, Any]:
         wrong = sum(bool(mark['problem']) for mark in marks)
         print(
             f'transcript: {len(marks)} time marks: {said} with words that were said there, '
-            f'{wrong} with a problem',
+            f'{len(marks) - said} without; {wrong} with a problem',
             file=sys.stderr,
         )
     return value
@@ -88,17 +88,6 @@ def _cite() -> Callable[[str, Result], dict[str, Any]]:
             f'{sys.executable} -m pip install "jiwer>=3.0,<5"'
         ) from error
     return cite
-
-
-def check_apart(output: str | None, *inputs: str | None) -> None:
-    """
-    Refuse to write over what is read.
-
-    :raises ParameterError: naming it
-    """
-    for path in inputs:
-        if None not in (output, path) and Path(output).resolve() == Path(path).resolve():
-            raise ParameterError(f'-o {output} is read too; give another file')
 
 
 def _read_answer(path: str) -> str:

@@ -12,6 +12,7 @@ from transcript_manager.errors import ParameterError
 from transcript_manager.export.context import SEGMENT, STEPS
 from transcript_manager.export.formats import canonical, CHOICES, Options, render
 from transcript_manager.export.reading import read_transcript
+from transcript_manager.text import spoken
 
 EXIT_OK = 0
 
@@ -19,12 +20,20 @@ EXIT_OK = 0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the sub-command."""
     parser.description = (
-        'Write a session in another format. IN is a journal (.jsonl), the JSON of `transcript '
-        'run`, a rosbag2 bag with frozen segments or tokens in it, or "-": JSON from standard '
-        'input.'
+        'Write a session in another format. IN is a journal (a .jsonl file in the journal_dir of '
+        "a robot's transcript_manager), the JSON of `transcript run` or of another tool with words "
+        'and their times, a rosbag2 bag with frozen segments or tokens in it, recorded tokens '
+        '(.jsonl), or "-": JSON from standard input.'
     )
     parser.add_argument('session', metavar='IN', help='a journal, JSON or bag')
-    parser.add_argument('--format', required=True, choices=CHOICES, help='what to write')
+    parser.add_argument(
+        '--format',
+        required=True,
+        choices=CHOICES,
+        help='txt: lines; json, tsv: each word with all that is known of it; srt, vtt: subtitles; '
+        'lrc: lyrics with a time per word; html: a page to listen and read along; llm: lines that '
+        'a language model can cite',
+    )
     parser.add_argument('-o', '--output', metavar='OUT', help='write to OUT, not standard output')
     parser.add_argument('--topic', metavar='NAME', help='of a bag, if it has several sessions')
     parser.add_argument(
@@ -59,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         print(f'transcript: {note}', file=sys.stderr)
     options = Options(
         timestamps=args.timestamps,
-        title=args.title or Path(args.session).stem.strip('-'),
+        title=spoken(args.title or Path(args.session).stem.strip('-')),
         by=args.by or SEGMENT,
         audio=page_audio(args, loaded) if args.format == 'html' else None,
     )

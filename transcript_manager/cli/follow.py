@@ -9,15 +9,19 @@ from pathlib import Path
 
 from transcript_manager import msg
 from transcript_manager.cli.keys import Keys
+from transcript_manager.cli.output import check_output
 from transcript_manager.cli.view import LiveView, Marks, Moment, View
 from transcript_manager.errors import ParameterError
 from transcript_manager.export.live import check_live, LiveFile
 from transcript_manager.export.plain import text_line
 from transcript_manager.result import ResultWord
 from transcript_manager.ros.listener import Snapshot, to_result_segment, to_words
+from transcript_manager.ros.vitals import Vitals
 from transcript_manager.streams.messages import NS_PER_S
 
 KEYS = 'c conflicts  p confidence  q quit'
+_SILENT_S = 5.0
+"""Each node tells how it is once a second."""
 _MAX_LAG_S = 3600.0
 """More is not lag: the audio has another clock, or comes faster than it was spoken."""
 
@@ -42,16 +46,17 @@ def add_view_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('-q', '--quiet', action='store_true', help='show no progress')
 
 
-def check_view_arguments(args: argparse.Namespace, *outputs: str | None) -> None:
+def check_view_arguments(args: argparse.Namespace, *others: str | None) -> None:
     """
     Refuse live files that cannot be, before any work is done.
 
-    :param outputs: of the same command
+    :param others: files that the same command reads or writes
     :raises ParameterError: naming the file
     """
-    taken = {Path(p).resolve() for p in outputs if p is not None}
+    taken = {Path(p).resolve() for p in others if p is not None}
     for path in args.live:
         check_live(path)
+        check_output(path)
         if Path(path).resolve() in taken:
             raise ParameterError(f'--live {path}: the same file twice; give another one')
         taken.add(Path(path).resolve())
@@ -83,7 +88,8 @@ class Follower:
         self._complaints: dict[Path, str] = {}
         self._keys = Keys()
         self._stack = ExitStack()
-        self._shown = 0
+        self.shown = 0
+        """Segments that were shown."""
         self._moment: Moment | None = None
         self._asks_to_quit = False
 
@@ -115,14 +121,14 @@ class Follower:
 
         :param start_ns: stamp that times count from [ns]
         """
-        for message in snapshot.segments[self._shown :]:
+        for message in snapshot.segments[self.shown :]:
             segment = to_result_segment(message, start_ns=start_ns)
             self._view.segment(segment)
             if self._streams_lines:
                 print(text_line(segment, timestamps=self._timestamps), flush=True)
             for file in self._files:
                 file.add(segment.words)
-            self._shown += 1
+            self.shown += 1
         if snapshot.revision == 0:
             return
         moment = _moment(snapshot, start_ns)
@@ -173,6 +179,10 @@ def _moment(snapshot: Snapshot, start_ns: int) -> Moment:
             is_tentative = message.state == msg.TranscriptWord.TENTATIVE
             (tentative if is_tentative else stable).append(word)
     vitals = snapshot.vitals
+    complaints = [f'{node}: {text}' for node, text in vitals.complaints.items()]
+    if snapshot.silent_s > _SILENT_S and not snapshot.is_ended:
+        vitals = Vitals()  # what they said last is not how they are
+        complaints = [f'nothing has come for {snapshot.silent_s:.0f} s: is the robot still there?']
     gate = '' if snapshot.is_silent is None else 'silence' if snapshot.is_silent else 'speech'
     return Moment(
         position_s=max(0.0, (snapshot.position_ns - start_ns) / NS_PER_S),
@@ -187,5 +197,5 @@ def _moment(snapshot: Snapshot, start_ns: int) -> Moment:
         clipping=vitals.clipping,
         gate='muted' if vitals.is_muted else gate,
         skipped_windows=vitals.skipped_windows,
-        complaint='; '.join(f'{node}: {text}' for node, text in vitals.complaints.items()),
+        complaint='; '.join(complaints),
     )

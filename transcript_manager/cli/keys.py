@@ -9,6 +9,8 @@ import sys
 import termios
 import tty
 
+_LOCAL = 3  # of what tcgetattr returns: the flags of reading
+
 
 class Keys:
     """
@@ -19,42 +21,55 @@ class Keys:
     """
 
     def __init__(self) -> None:
-        self._descriptor: int | None = None
+        self._terminal: int | None = None
         self._before: list | None = None
 
     @staticmethod
     def available() -> bool:
         """Whether there is a keyboard to be read."""
         try:
-            descriptor = sys.stdin.fileno()
-            return os.isatty(descriptor) and os.tcgetpgrp(descriptor) == os.getpgrp()
+            return _is_ours(sys.stdin.fileno())
         except (AttributeError, OSError, ValueError):  # closed, or replaced
             return False
 
     def __enter__(self) -> Keys:
         """Take over the keyboard."""
         if self.available():
-            self._descriptor = sys.stdin.fileno()
-            self._before = termios.tcgetattr(self._descriptor)
-            tty.setcbreak(self._descriptor)
+            terminal = sys.stdin.fileno()
+            with contextlib.suppress(termios.error):
+                self._before = termios.tcgetattr(terminal)
+                tty.setcbreak(terminal)
+                self._terminal = terminal
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        """Leave the terminal as it was."""
-        if self._before is not None:
+        """Leave the terminal as it was; not in the background, where it is somebody else's."""
+        if self._before is not None and _is_ours(sys.stdin.fileno()):
             with contextlib.suppress(termios.error):  # the terminal has gone
-                termios.tcsetattr(self._descriptor, termios.TCSADRAIN, self._before)
+                termios.tcsetattr(sys.stdin.fileno(), termios.TCSADRAIN, self._before)
 
     def pressed(self) -> str:
         """Return the keys pressed since the last call."""
-        if self._descriptor is None:
+        # Whoever touches the terminal from the background is stopped.
+        if self._terminal is None or not _is_ours(self._terminal):
             return ''
         keys = ''
-        with contextlib.suppress(OSError):
-            while select.select([self._descriptor], [], [], 0)[0]:
-                data = os.read(self._descriptor, 64)
-                if not data:  # the terminal has gone
-                    self._descriptor = None
-                    break
+        try:
+            if termios.tcgetattr(self._terminal)[_LOCAL] & termios.ICANON:
+                tty.setcbreak(self._terminal)  # back in the foreground, the shell has changed it
+            while select.select([self._terminal], [], [], 0)[0]:
+                data = os.read(self._terminal, 64)
+                if not data:
+                    raise OSError
                 keys += data.decode(errors='ignore')
+        except (OSError, termios.error):  # the terminal has gone
+            self._terminal = None
         return keys
+
+
+def _is_ours(descriptor: int) -> bool:
+    """Whether this program is in the foreground of a terminal."""
+    try:
+        return os.isatty(descriptor) and os.tcgetpgrp(descriptor) == os.getpgrp()
+    except OSError:
+        return False

@@ -22,11 +22,12 @@ from transcript_manager.cli.follow import (
 from transcript_manager.cli.keys import Keys
 from transcript_manager.cli.lock import BUSY, topics_locked
 from transcript_manager.cli.models import progress_bar
-from transcript_manager.cli.output import check_output, write_output
+from transcript_manager.cli.output import check_apart, check_output, write_output
 from transcript_manager.cli.view import choose_view, LiveView, Marks, View
 from transcript_manager.decoder import models
 from transcript_manager.errors import AudioSourceError, ParameterError, TranscriptManagerError
 from transcript_manager.export.formats import canonical, CHOICES, Options, render
+from transcript_manager.export.order import put_in_order
 from transcript_manager.export.page.audio import embed, open_audio
 from transcript_manager.export.page.html import PageAudio
 from transcript_manager.result import Result
@@ -184,7 +185,8 @@ def _check(args: argparse.Namespace) -> None:
     if args.bag is not None:
         BagSource(args.bag, topic=args.topic, channel=args.channel or 0).close()
     check_output(args.output)
-    check_view_arguments(args, args.output)
+    check_apart(args.output, args.audio, args.bag)
+    check_view_arguments(args, args.output, args.audio, args.bag)
 
 
 class _Session:
@@ -194,6 +196,7 @@ class _Session:
         self._args = args
         self._process = process
         self._started_s = time.monotonic()
+        self._first_start_ns: int | None = None
         self._is_recording = args.audio is not None or args.bag is not None
         namespace = args.namespace
 
@@ -239,7 +242,11 @@ class _Session:
             view.duration_s = self._ring.duration_s
         with follower:
             is_complete = self._follow(follower)
-        final = to_result(self._listener.snapshot(), start_ns=self._start_ns())
+        # From here on nobody looks at the process's events: Ctrl-C ends what is written now.
+        self._process.release_signals()
+        final = to_result(self._listener.snapshot(), start_ns=self._start_ns() or 0)
+        for note in put_in_order(final):
+            print(f'transcript: {note}', file=sys.stderr)
         if not _text_on_stdout(self._args):
             self._write(final)
         if not self._args.quiet:
@@ -252,8 +259,11 @@ class _Session:
             return EXIT_OK
         return EXIT_INTERRUPTED
 
-    def _start_ns(self) -> int:
-        return self._ring.stream_start_ns or 0
+    def _start_ns(self) -> int | None:
+        """Return what times count from: the first stream's start, whatever follows it [ns]."""
+        if self._first_start_ns is None:
+            self._first_start_ns = self._ring.stream_start_ns
+        return self._first_start_ns
 
     def _follow(self, follower: Follower) -> bool:
         """Show the session until it is complete; False if its end had to be given up."""
@@ -268,14 +278,18 @@ class _Session:
             self._refuse_company()
             snapshot = self._listener.snapshot()
             follower.press_keys()
-            follower.show(snapshot, start_ns=self._start_ns())
+            start_ns = self._start_ns()
+            if start_ns is not None:
+                follower.show(snapshot, start_ns=start_ns)
             # A live source goes on behind the end of a stream: its clock was set, perhaps.
             may_end = self._is_recording or is_ending
             if snapshot.is_complete and may_end:
                 return True
             if snapshot.is_ended and may_end and give_up_s is None:
                 give_up_s = time.monotonic() + _FLUSH_TIMEOUT_S
-            if self._process.finished.is_set() or follower.asks_to_quit():
+            if follower.asks_to_quit():
+                self._process.interrupt()
+            if self._process.finished.is_set():
                 if is_ending:  # a second signal
                     return False
                 # A signal, or the source has failed: what was heard so far is the result.
@@ -298,9 +312,16 @@ class _Session:
         args = self._args
         path = args.audio if args.audio is not None else args.bag
         options = Options(timestamps=args.timestamps)
+        failure: TranscriptManagerError | None = None
         if path is not None and args.format == 'html':
-            options = replace(options, title=Path(path).stem, audio=self._page_audio(path))
+            options = replace(options, title=Path(path).stem)
+            try:
+                options = replace(options, audio=self._page_audio(path))
+            except TranscriptManagerError as error:  # the text is kept, without the sound
+                failure = error
         write_output(render(final, args.format, options), args.output)
+        if failure is not None:
+            raise failure
 
     def _page_audio(self, path: str) -> PageAudio | None:
         if self._ring.failure is not None:  # the text is kept, without what cannot be read

@@ -123,9 +123,9 @@ def _check_apart(args: argparse.Namespace, pairs: Iterable[Pair]) -> None:
 
 def _score(args: argparse.Namespace, pairs: Iterable[Pair]) -> CorpusScore:
     from transcript_manager.evaluation.scoring import Item, score
-    from transcript_manager.evaluation.tables import printable
     from transcript_manager.evaluation.texts import as_language, read_text, Text
     from transcript_manager.evaluation.wer import normalise
+    from transcript_manager.text import printable
 
     items, notes = [], []
     for pair in pairs:

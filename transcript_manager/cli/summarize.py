@@ -9,8 +9,8 @@ from typing import Any
 
 from transcript_manager.citations.endpoint import Answer, ask, parse_endpoint, request_body
 from transcript_manager.citations.prompt import fill, read_prompt
-from transcript_manager.cli.cite import check_apart, check_installed, checked, write_json
-from transcript_manager.cli.output import check_output, write_output
+from transcript_manager.cli.cite import check_installed, checked, write_json
+from transcript_manager.cli.output import check_apart, check_output, write_output
 from transcript_manager.errors import ParameterError
 from transcript_manager.export.context import estimate_tokens, SEGMENT, STEPS, to_context
 from transcript_manager.export.reading import read_transcript

@@ -14,13 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from transcript_manager.result import clock, ResultSegment, ResultWord
+from transcript_manager.text import spoken
 
 _TAIL_LINES = 6  # of the active part; a window seldom holds more
 _REFRESH_HZ = 10
 _METER_CELLS = 8
 _METER_FLOOR_DBFS = -60.0
 _CLIPPING = 0.001
-_LOW, _MIDDLE = 0.5, 0.8  # of probabilities
+_LOW, _MIDDLE = 0.5, 0.7  # of probabilities; as on the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class LiveView:
 
     def note(self, text: str) -> None:
         """Print a line above the moving part."""
-        self._console.print(Text(text, 'yellow'), highlight=False)
+        self._console.print(Text(spoken(text), 'yellow'), highlight=False)
 
     def update(self, moment: Moment) -> None:
         """Redraw the moving part."""
@@ -136,7 +137,8 @@ class LiveView:
         lines = _stripped(text).wrap(self._console, max(20, self._console.width - 1))
         parts = [self._position(moment), self._state(moment), *lines[-_TAIL_LINES:]]
         if moment.complaint:
-            parts.append(Text(moment.complaint, 'yellow', no_wrap=True, overflow='ellipsis'))
+            complaint = spoken(moment.complaint)
+            parts.append(Text(complaint, 'yellow', no_wrap=True, overflow='ellipsis'))
         self._live.update(Group(*parts))
 
     def _position(self, moment: Moment) -> Table | Text:
@@ -168,7 +170,7 @@ class LiveView:
         if moment.skipped_windows:
             parts.append(Text(f'{moment.skipped_windows} skipped', 'yellow'))
         if moment.model:
-            parts.append(Text(moment.model, 'dim'))
+            parts.append(Text(spoken(moment.model), 'dim'))
         line = Text('  ', no_wrap=True, overflow='ellipsis')
         line.append_text(Text('  ').join(parts))
         return line
@@ -184,11 +186,12 @@ def styled(words: Sequence[ResultWord], marks: Marks, *, tentative: bool = False
                 style += ' red underline'
             elif word.probability < _MIDDLE:
                 style += ' yellow underline'
-        bare = word.text.lstrip()
-        text.append(word.text[: len(word.text) - len(bare)])
+        said = spoken(word.text)
+        bare = said.lstrip()
+        text.append(said[: len(said) - len(bare)])
         text.append(bare, style)
         if marks.conflicts and word.others:
-            others = '|'.join(other.strip() for other, _ in word.others)
+            others = '|'.join(spoken(other).strip() for other, _ in word.others)
             text.append(f' {{{others}}}', 'magenta')
     return _stripped(text) if not tentative else text
 
@@ -236,7 +239,7 @@ class PlainView:
     def note(self, text: str) -> None:
         """Print a line."""
         if self._progress is not None:
-            print(text, file=self._progress, flush=True)
+            print(spoken(text), file=self._progress, flush=True)
 
     def update(self, moment: Moment) -> None:
         """Print what is newly stable, and what is tentative behind it."""
@@ -247,7 +250,7 @@ class PlainView:
         behind = ''.join(w.text for w in moment.tentative).strip()
         tentative = f'  ({behind})' if behind else ''
         line = f'{clock(moment.position_s)}  {new.strip()}{tentative}'
-        print(line, file=self._progress, flush=True)
+        print(spoken(line), file=self._progress, flush=True)
 
 
 def choose_view(

@@ -118,7 +118,9 @@ def _watch(
         if start_ns is None:
             continue
         follower.show(snapshot, start_ns=start_ns)
-        if until_end and snapshot.is_complete:
+        listener.let_go(follower.shown)
+        # The text is not asked for: who comes late gets only the newest of it.
+        if until_end and snapshot.is_ended and snapshot.has_all_frozen:
             return
 
 

@@ -15,9 +15,10 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from transcript_manager.evaluation.scoring import CorpusScore, FileScore, Group, MIN_FILES
-from transcript_manager.evaluation.tables import files_of, percent, printable
+from transcript_manager.evaluation.tables import files_of, percent
 from transcript_manager.evaluation.wer import Errors, spaced
 from transcript_manager.merge.words import is_unspaced
+from transcript_manager.text import printable
 
 MAX_CONFUSIONS = 20
 _STYLE = Path(__file__).with_name('report.css')

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 import math
 from typing import Any
-import unicodedata
 
 from rich.cells import cell_len, set_cell_size
 
@@ -18,6 +17,7 @@ from transcript_manager.evaluation.scoring import (
     SEED,
 )
 from transcript_manager.evaluation.wer import Errors, spaced
+from transcript_manager.text import printable
 
 _COLUMNS = ('words', 'WER %', 'CER %', 'subst', 'del', 'ins')
 _NUMBER_CELLS = 7
@@ -126,18 +126,6 @@ def _length_row(group: Group) -> tuple[str, str, Errors, Errors]:
 
 def _file_row(file: FileScore) -> tuple[str, str, Errors, Errors]:
     return file.item.name, '', file.words, file.characters
-
-
-def printable(text: str) -> str:
-    """Replace what a terminal or a page could take for something else than a name."""
-    return ''.join('\ufffd' if _is_odd(c) else c for c in text)
-
-
-def _is_odd(char: str) -> bool:
-    """Whether it is a control, half a pair, or one that never will be a character."""
-    code = ord(char)
-    never = 0xFDD0 <= code <= 0xFDEF or code & 0xFFFE == 0xFFFE
-    return never or unicodedata.category(char) in ('Cc', 'Cs')
 
 
 def shortened(name: str, width: int) -> str:

@@ -40,6 +40,7 @@ _PAUSE_S = 1.0
 _SHORT_PAUSE_S = 0.4
 _SHORT_COLUMNS = 16
 """A sentence of less is taken together with the next one, if that follows at once."""
+_MAX_GLUED = 50
 _CUE_COLUMNS = MAX_LINES * MAX_COLUMNS
 _SHORT_SHARE = 0.35
 """Of a cue's columns: less is only given out if a sentence or pause makes it so."""
@@ -240,4 +241,6 @@ def _best_split(words: Sequence[ResultWord]) -> int | None:
             worth += 0.6
         if best is None or worth > best[0]:
             best = worth, at
+    if best is None and len(words) > _MAX_GLUED:
+        return _MAX_GLUED  # nobody has a word so long: these have lost their spaces
     return best[1] if best else None

@@ -15,12 +15,12 @@ from pathlib import Path
 from transcript_manager.errors import ParameterError, TranscriptManagerError
 from transcript_manager.export.cues import Cue, CueMaker
 from transcript_manager.export.lrc import CLEAR_AFTER_S, cue_lines, HEADER
+from transcript_manager.export.order import OVERLAP_S
 from transcript_manager.export.subtitles import format_cue, header
 from transcript_manager.files import append_whole
 from transcript_manager.result import moved, ResultWord
 
 FORMATS = ('srt', 'vtt', 'lrc')
-_STEP_BACK_S = 1.0
 
 
 class LiveFile:
@@ -45,8 +45,6 @@ class LiveFile:
         self._end_s = -math.inf
         self._waiting: list[Cue] = []
         self._good_bytes = 0
-        if self.path.exists() and not self.path.is_file():
-            raise ParameterError(f'--live {path}: not a file that can be written anew')
         begin = HEADER if self.kind == 'lrc' else header(self.kind)
         try:
             flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
@@ -58,7 +56,7 @@ class LiveFile:
     def add(self, words: Sequence[ResultWord]) -> None:
         """Take frozen words, in order of speech; never raises."""
         for word in words:
-            if word.start_s + self._shift_s < self._end_s - _STEP_BACK_S:
+            if word.start_s + self._shift_s < self._end_s - OVERLAP_S:
                 # The clock was set back: players want times that go on.
                 self._shift_s = self._end_s - word.start_s
             word = moved(word, self._shift_s)
@@ -107,7 +105,7 @@ class LiveFile:
         return next_s - self._waiting[0].words[-1].end_s >= CLEAR_AFTER_S
 
     def _append(self, text: str) -> None:
-        data = text.encode()
+        data = text.encode(errors='replace')
         append_whole(self._descriptor, data, at_bytes=self._good_bytes)
         self._good_bytes += len(data)
 
@@ -116,10 +114,12 @@ def check_live(path: str | Path) -> str:
     """
     Return the kind of a file that is to be written while the session runs.
 
-    :raises ParameterError: naming it, if there is no such kind
+    :raises ParameterError: naming it, if there is no such kind, or it is a pipe or device
     """
     kind = Path(path).suffix.lower().removeprefix('.')
     if kind not in FORMATS:
         wanted = ', '.join(f'.{name}' for name in FORMATS)
         raise ParameterError(f'--live {path}: the name must end in one of {wanted}')
+    if Path(path).exists() and not Path(path).is_file():
+        raise ParameterError(f'--live {path}: not a file that can be written anew')
     return kind

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 from typing import Any
 
 from transcript_manager.result import clock, Result, ResultSegment, ResultWord
+from transcript_manager.text import spoken
 
 
 def text_line(segment: ResultSegment, *, timestamps: bool) -> str:
     """Format one segment as a line, with or without its times."""
-    text = segment.text.strip()
+    text = spoken(segment.text).strip()
     if not timestamps:
         return text
     return f'[{clock(segment.start_s)} - {clock(segment.end_s)}] {text}'
@@ -64,7 +67,10 @@ def to_tsv(result: Result) -> str:
     Times are in seconds; an unknown probability is empty; conflicts are ``text:occurrences``,
     separated by spaces; segments count from 1.
     """
-    lines = ['\t'.join(TSV_COLUMNS)]
+    file = io.StringIO()
+    # With quotes where they are needed: as spreadsheets read it.
+    writer = csv.writer(file, dialect='excel-tab', lineterminator='\n')
+    writer.writerow(TSV_COLUMNS)
     for number, segment in enumerate(result.segments, 1):
         for word in segment.words:
             known = math.isfinite(word.probability)
@@ -77,5 +83,5 @@ def to_tsv(result: Result) -> str:
                 ' '.join(f'{text.strip()}:{count}' for text, count in word.conflicts),
                 str(number),
             )
-            lines.append('\t'.join(' '.join(cell.split()) for cell in cells))
-    return '\n'.join(lines) + '\n'
+            writer.writerow([' '.join(cell.split()) for cell in cells])
+    return file.getvalue()

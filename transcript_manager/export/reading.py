@@ -7,36 +7,36 @@ However it was kept, its times then count from the start of its audio, as in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 import itertools
 import json
-import math
 from pathlib import Path
 import sys
 from typing import Any
 
 from transcript_manager.errors import ParameterError, StreamError
+from transcript_manager.export.order import put_in_order
+from transcript_manager.export.result_json import from_json
 from transcript_manager.merge.transcript import MergeSettings, Transcript
-from transcript_manager.merge.words import is_unspaced
 from transcript_manager.result import (
     from_segment,
     join_punctuation,
-    moved,
     Result,
     ResultSegment,
     ResultWord,
 )
-from transcript_manager.session.journal_file import read_session
+from transcript_manager.session.journal_file import is_header, parse_line, read_session
 from transcript_manager.session.records import to_result
 from transcript_manager.streams.bag import Bag, has_bag, read_bag, TOKENS_TYPE
 from transcript_manager.streams.jsonl import read_jsonl
 from transcript_manager.streams.messages import NS_PER_S, to_decode, to_ns
+from transcript_manager.text import spoken
 
 STDIN = '-'
+_CLOCK_S = 1e8
+"""Later than this it is the clock's time, not that of a recording."""
 FROZEN_TYPE = 'transcript_manager/msg/TranscriptSegment'
-_OVERLAP_S = 0.05
-"""Segments may overlap by so much: times are rounded on the way."""
 
 
 @dataclass(slots=True)
@@ -69,40 +69,70 @@ def read_transcript(
     elif topic is not None:
         raise ParameterError(f'--topic is for bags, {name} is none')
     else:
-        loaded = _from_text(name, _read(path), Path(path))
-    _put_in_order(name, loaded)
+        loaded = _from_data(name, _read(path), None if is_stdin else Path(path))
+    loaded.notes += [f'{name}: {note}' for note in put_in_order(loaded.result)]
+    _clean(loaded.result)
     if not loaded.result.words and not allow_empty:
         raise StreamError(f'{name} holds no words: nobody spoke, or nobody was understood')
     return loaded
 
 
-def _read(path: str | Path) -> str:
+def _read(path: str | Path) -> bytes:
     try:
-        data = sys.stdin.buffer.read() if str(path) == STDIN else Path(path).read_bytes()
-        return data.decode('utf-8-sig')
-    except UnicodeDecodeError:
-        raise StreamError(f'{path} is not UTF-8 text, and no bag') from None
+        return sys.stdin.buffer.read() if str(path) == STDIN else Path(path).read_bytes()
+    except IsADirectoryError:
+        raise StreamError(
+            f'{path} is a folder and no bag: there is no metadata.yaml, .mcap or .db3 in it'
+        ) from None
     except OSError as error:
         raise StreamError(f'cannot read {path}: {error.strerror}') from error
 
 
-def _from_text(name: str, text: str, path: Path) -> Loaded:
-    if not text.strip():
+def _from_data(name: str, data: bytes, path: Path | None) -> Loaded:
+    if not data.strip():
         raise StreamError(f'{name} is empty')
+    # A journal may have been cut in the middle of a character.
+    if is_header(parse_line(data.lstrip().partition(b'\n')[0])):
+        return _from_journal(_of_file(name, path))
+    try:
+        text = data.decode('utf-8-sig')
+    except UnicodeDecodeError:
+        raise StreamError(f'{name} is not UTF-8 text, and no bag') from None
     value = _parsed(text)
     if isinstance(value, dict) and 'segments' in value and 'stamp' not in value:
-        return Loaded(_from_json(name, value))
+        return Loaded(from_json(name, value))
     first = value if value is not None else _parsed(text.lstrip().partition('\n')[0])
-    if isinstance(first, dict) and 'session' in first:
-        return _from_journal(path)
     if isinstance(first, dict) and 'stamp' in first and 'duration' in first:
-        return Loaded(_merged(read_jsonl(path), keep_times=True))
+        return Loaded(_merged(read_jsonl(_of_file(name, path)), keeps_times=True))
     if isinstance(first, dict) and 'stamp' in first and 'stable' in first:
         raise StreamError(f'{name} is a trace: give the stream that it was made of')
     raise StreamError(
-        f'{name} is no session: neither a journal, nor the JSON of `transcript run` or '
-        '`transcript merge`, nor recorded tokens, nor a bag'
+        f'{name} is no session: neither a journal, nor JSON with "segments" of words and their '
+        'times, nor recorded tokens, nor a bag'
     )
+
+
+def _of_file(name: str, path: Path | None) -> Path:
+    if path is None:
+        raise StreamError(f'{name} holds a journal or tokens: give the path of its file instead')
+    return path
+
+
+def _clean(result: Result) -> None:
+    """Make its texts fit for every format: no control characters, no halves of characters."""
+    for at, segment in enumerate(result.segments):
+        texts = [segment.text, *(t for w in segment.words for t in (w.text, *dict(w.conflicts)))]
+        if all(text.isprintable() for text in texts):
+            continue
+        words = tuple(
+            replace(
+                word,
+                text=spoken(word.text),
+                conflicts=tuple((spoken(text), count) for text, count in word.conflicts),
+            )
+            for word in segment.words
+        )
+        result.segments[at] = replace(segment, text=spoken(segment.text), words=words)
 
 
 def _parsed(text: str) -> Any:
@@ -110,105 +140,6 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return None
-
-
-# -- the JSON of a result -----------------------------------------------------------------------
-
-
-def _from_json(name: str, value: dict[str, Any]) -> Result:
-    segments = value['segments']
-    if not isinstance(segments, list):
-        raise StreamError(f'{name}: "segments" is not a list')
-    language = value.get('language')
-    result = Result(language if isinstance(language, str) else '')
-    for number, segment in enumerate(segments, 1):
-        read = _segment(f'{name}, segment {number}', segment)
-        result.segments.append(_apart(result.segments[-1], read) if result.segments else read)
-    return result
-
-
-def _segment(where: str, value: Any) -> ResultSegment:
-    if not isinstance(value, dict):
-        raise StreamError(f'{where}: not an object with start, end, text and words')
-    entries = value.get('words')
-    if not isinstance(entries, list) or not entries:
-        raise StreamError(f'{where} has no words with times; make the JSON with word times')
-    words = [_word(f'{where}, word {n}', entry) for n, entry in enumerate(entries, 1)]
-    for number, (before, word) in enumerate(zip(words, words[1:]), 2):  # noqa: B905 - neighbours
-        if word.start_s < before.start_s:
-            raise StreamError(
-                f'{where}, word {number} ({word.text.strip()!r}) starts at {word.start_s:g} s, '
-                f'before word {number - 1} ({before.start_s:g} s)'
-            )
-    text = value.get('text')
-    if isinstance(text, str) and len(text.split()) > 1 and not _has_spaces(words):
-        words = [replace(w, text=f' {w.text}') for w in words]  # other tools strip them
-    start_s = _time(where, value, 'start') if 'start' in value else words[0].start_s
-    end_s = _time(where, value, 'end') if 'end' in value else words[-1].end_s
-    return ResultSegment(
-        start_s,
-        max(start_s, end_s),
-        text if isinstance(text, str) else ''.join(w.text for w in words),
-        join_punctuation(words),
-    )
-
-
-def _has_spaces(words: Sequence[ResultWord]) -> bool:
-    return any(w.text[:1].isspace() or w.text[-1:].isspace() for w in words[1:]) or len(words) < 2
-
-
-def _apart(before: ResultSegment, segment: ResultSegment) -> ResultSegment:
-    """Put a space before a segment that would stick to the one before it."""
-    last, first = before.text[-1:], segment.text[:1]
-    if not last or not first or last.isspace() or first.isspace():
-        return segment
-    if is_unspaced(last) or is_unspaced(first):
-        return segment
-    words = (replace(segment.words[0], text=f' {segment.words[0].text}'), *segment.words[1:])
-    return replace(segment, text=f' {segment.text}', words=words)
-
-
-def _word(where: str, value: Any) -> ResultWord:
-    text = value.get('text', value.get('word')) if isinstance(value, dict) else None
-    if not isinstance(text, str):
-        raise StreamError(f'{where}: not an object with text, start and end')
-    where = f'{where} ({text.strip()!r})'
-    start_s, end_s = _time(where, value, 'start'), _time(where, value, 'end')
-    if end_s < start_s:
-        raise StreamError(f'{where} ends at {end_s:g} s, before it starts ({start_s:g} s)')
-    probability, occurrences = value.get('probability'), value.get('occurrences')
-    conflicts = value.get('conflicts')
-    return ResultWord(
-        text,
-        start_s,
-        end_s,
-        float(probability) if _is_number(probability) else math.nan,
-        occurrences if isinstance(occurrences, int) else 0,
-        tuple(_conflicts(where, conflicts)) if conflicts else (),
-    )
-
-
-def _conflicts(where: str, value: Any) -> Iterator[tuple[str, int]]:
-    for entry in value if isinstance(value, list) else [value]:
-        match entry:
-            case [str(text), int(count)]:
-                yield text, count
-            case _:
-                raise StreamError(f'{where}: "conflicts" is not a list of [text, occurrences]')
-
-
-def _time(where: str, value: dict[str, Any], key: str) -> float:
-    at_s = value.get(key)
-    if not _is_number(at_s) or at_s < 0:
-        raise StreamError(
-            f'{where} has no {key} time: "{key}" is {json.dumps(at_s)[:50]}, '
-            'must be in seconds from the start of the audio'
-        )
-    return float(at_s)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 # -- journals, tokens, bags ---------------------------------------------------------------------
@@ -227,11 +158,12 @@ def _from_journal(path: Path) -> Loaded:
     return loaded
 
 
-def _merged(messages: Iterable[Any], *, keep_times: bool) -> Result:
+def _merged(messages: Iterable[Any], *, keeps_times: bool) -> Result:
     """
     Merge token messages.
 
-    :param keep_times: as they are in the stream; otherwise they count from its first window
+    :param keeps_times: as they are in the stream, if they are no clock's; otherwise they count
+        from its first window
     """
     transcript = Transcript(MergeSettings())
     result = Result()
@@ -241,7 +173,8 @@ def _merged(messages: Iterable[Any], *, keep_times: bool) -> Result:
     for message in messages:
         if origin_ns is None:
             origin_ns = to_ns(message.header.stamp)
-            start_s = origin_ns / NS_PER_S if keep_times else 0.0
+            start_s = origin_ns / NS_PER_S
+            start_s = start_s if keeps_times and start_s < _CLOCK_S else 0.0
         result.language = result.language or message.language
         merged = transcript.merge(to_decode(message, origin_ns=origin_ns))
         is_flushed = bool(message.end_of_stream)
@@ -259,7 +192,7 @@ def _from_bag(path: Path, topic: str | None) -> Loaded:
         if not frozen:
             messages = iter(read_bag(path, topic=topic))
             first = list(itertools.islice(messages, 1))
-            loaded = Loaded(_merged(itertools.chain(first, messages), keep_times=False))
+            loaded = Loaded(_merged(itertools.chain(first, messages), keeps_times=False))
             loaded.start_time_s = to_ns(first[0].header.stamp) / NS_PER_S if first else None
             return loaded
         if len(frozen) > 1:
@@ -274,7 +207,9 @@ def _from_bag(path: Path, topic: str | None) -> Loaded:
             if (message.index, start_ns) in seen or not len(message.words):
                 continue  # it was published again, for somebody who came late
             seen.add((message.index, start_ns))
-            origin_ns = start_ns if origin_ns is None else origin_ns
+            if not result.segments:
+                # Segments of before the recording are in it, too, for who comes late.
+                origin_ns = start_ns if origin_ns is None else min(origin_ns, start_ns)
             result.segments.append(_from_message(message, origin_ns))
     start_time_s = origin_ns / NS_PER_S if origin_ns is not None else None
     return Loaded(result, start_time_s=start_time_s)
@@ -321,35 +256,3 @@ def _from_message(message: Any, origin_ns: int) -> ResultSegment:
         message.text,
         join_punctuation(words),
     )
-
-
-# -- order --------------------------------------------------------------------------------------
-
-
-def _put_in_order(name: str, loaded: Loaded) -> None:
-    """Refuse segments that overlap; where the clock was set back, let the times go on."""
-    shift_s = 0.0
-    before: ResultSegment | None = None
-    segments = loaded.result.segments
-    for at, segment in enumerate(segments):
-        shifted = _shifted(segment, shift_s)
-        if before is not None and shifted.start_s < before.end_s - _OVERLAP_S:
-            if shifted.start_s >= before.start_s:
-                raise StreamError(
-                    f'{name}: segment {at + 1} starts at {segment.start_s:.2f} s, before segment '
-                    f'{at} has ended ({segments[at - 1].end_s:.2f} s): segments must not overlap'
-                )
-            shift_s += before.end_s - shifted.start_s
-            shifted = _shifted(segment, shift_s)
-            loaded.notes.append(
-                f'{name}: the clock was set back before segment {at + 1}; from there on times are '
-                f'{shift_s:.1f} s later than they were noted, so that they go on'
-            )
-        segments[at] = before = shifted
-
-
-def _shifted(segment: ResultSegment, by_s: float) -> ResultSegment:
-    if by_s == 0:
-        return segment
-    words = tuple(moved(word, by_s) for word in segment.words)
-    return ResultSegment(segment.start_s + by_s, segment.end_s + by_s, segment.text, words)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pysubs2
 
 from transcript_manager.export.cues import Cue, make_cues
@@ -12,44 +10,18 @@ from transcript_manager.result import Result
 SRT, VTT = 'srt', 'vtt'
 
 
+_MAX_MS = 100 * 3600 * 1000
+"""From here on pysubs2 has no times; the formats have."""
+
+
 def to_subtitles(result: Result, *, kind: str) -> str:
     """
     Format a result as SubRip or WebVTT.
 
     :param kind: 'srt' or 'vtt'
     """
-    return format_cues(make_cues(result.words), kind=kind)
-
-
-def format_cues(cues: Iterable[Cue], *, kind: str) -> str:
-    """
-    Format cues as a whole file.
-
-    :param kind: 'srt' or 'vtt'
-    """
-    subtitles = pysubs2.SSAFile()
-    for cue in cues:
-        start_ms = max(0, round(cue.start_s * 1000))
-        subtitles.append(
-            pysubs2.SSAEvent(
-                start=start_ms,
-                end=max(start_ms + 1, round(cue.end_s * 1000)),
-                text='\\N'.join(_escaped(line, kind) for line in cue.lines),
-            )
-        )
-    return subtitles.to_string(kind)
-
-
-def format_cue(cue: Cue, number: int, *, kind: str) -> str:
-    """
-    Format a cue that goes on with a file: pysubs2 only writes whole ones.
-
-    :param number: of the cue, from 1
-    """
-    text = format_cues([cue], kind=kind)
-    body = text.removeprefix(header(kind))
-    _, _, block = body.partition('\n')  # pysubs2's own number
-    return f'{number}\n{block}'
+    cues = enumerate(make_cues(result.words), 1)
+    return header(kind) + ''.join(format_cue(cue, number, kind=kind) for number, cue in cues)
 
 
 def header(kind: str) -> str:
@@ -57,9 +29,37 @@ def header(kind: str) -> str:
     return 'WEBVTT\n\n' if kind == VTT else ''
 
 
+def format_cue(cue: Cue, number: int, *, kind: str) -> str:
+    """
+    Format a cue that goes on with a file.
+
+    :param number: of the cue, from 1
+    :param kind: 'srt' or 'vtt'
+    """
+    start_ms = max(0, round(cue.start_s * 1000))
+    end_ms = max(start_ms + 1, round(cue.end_s * 1000))
+    lines = [_escaped(line, kind) for line in cue.lines]
+    if end_ms >= _MAX_MS:
+        times = f'{_time(start_ms, kind)} --> {_time(end_ms, kind)}'
+        return '\n'.join([str(number), times, *lines, '', ''])
+    # pysubs2 writes whole files only: one of this cue, without its header and its number.
+    whole = pysubs2.SSAFile()
+    whole.append(pysubs2.SSAEvent(start=start_ms, end=end_ms, text='\\N'.join(lines)))
+    _, _, block = whole.to_string(kind).removeprefix(header(kind)).partition('\n')
+    return f'{number}\n{block}'
+
+
+def _time(at_ms: int, kind: str) -> str:
+    seconds, ms = divmod(at_ms, 1000)
+    minutes, seconds = divmod(seconds, 60)
+    point = '.' if kind == VTT else ','
+    return f'{minutes // 60:02}:{minutes % 60:02}:{seconds:02}{point}{ms:03}'
+
+
 def _escaped(text: str, kind: str) -> str:
     """Keep what was said from being taken for markup."""
     text = text.replace('\\', '\\\u2060').replace('{', '\uff5b').replace('}', '\uff5d')
     if kind == VTT:
         return text.replace('&', '&amp;').replace('<', '&lt;').replace('>', '&gt;')
-    return text.replace('<', '\uff1c')  # SubRip has no escapes
+    # SubRip has no escapes.
+    return text.replace('<', '\uff1c').replace('-->', '--\uff1e')

@@ -27,6 +27,7 @@ from transcript_manager.pictures.lanes import Place, place_texts
 from transcript_manager.pictures.mel import band_of, BANDS, HOP_S, MelStretch
 from transcript_manager.result import Result, ResultSegment, ResultWord
 
+_SCRAP = 0.1  # of a row
 ROWS = 30
 """In one picture."""
 _WIDTH = 1400  # pixels, as all lengths here
@@ -79,6 +80,9 @@ def draw(stretch: MelStretch, result: Result, *, row_s: float, title: str) -> Pi
     length_s = stretch.end_s - stretch.start_s
     row_s = min(row_s, length_s)
     count = max(1, math.ceil((length_s - HOP_S) / row_s))
+    if count > 1 and length_s - (count - 1) * row_s < _SCRAP * row_s:
+        count -= 1  # instead of a row with next to nothing in it
+        row_s = length_s / count
     rows = []
     for k in range(count):
         start_s = stretch.start_s + k * row_s

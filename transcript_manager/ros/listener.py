@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 import threading
+import time
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
@@ -43,6 +44,8 @@ class Snapshot:
     has_all_frozen: bool
     """Whether every segment has arrived that the newest update counts as frozen."""
     vitals: Vitals
+    silent_s: float
+    """For how long nobody has told anything [s]."""
     is_ended: bool
     """Whether the stream has ended."""
     is_complete: bool
@@ -65,6 +68,8 @@ class TranscriptListener(Node):
         self._vitals = Vitals()
         self._segments: list[msg.TranscriptSegment] = []
         self._newest_index = -1
+        self._let_go = 0
+        self._heard_s = time.monotonic()
         self._frozen_chars = 0
         self._appended: list[str] = []
         self._appended_chars = 0
@@ -98,6 +103,7 @@ class TranscriptListener(Node):
                 active=[s for s in update.active if s.index > self._newest_index],
                 has_all_frozen=has_all_frozen,
                 vitals=self._vitals,
+                silent_s=time.monotonic() - self._heard_s,
                 is_ended=update.end_of_stream,
                 is_complete=(
                     update.end_of_stream
@@ -105,6 +111,17 @@ class TranscriptListener(Node):
                     and self._appended_chars >= self._frozen_chars
                 ),
             )
+
+    def let_go(self, count: int) -> None:
+        """
+        Forget the words of the first segments, which take most of the memory in hours of speech.
+
+        Their texts, indices and starts stay: a segment that comes again is known by them.
+        """
+        with self.changed:
+            for at in range(self._let_go, min(count, len(self._segments))):
+                self._segments[at].words = []
+                self._let_go = at + 1
 
     def _is_silent(self) -> bool | None:
         tokens = self._tokens
@@ -114,7 +131,10 @@ class TranscriptListener(Node):
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         with self.changed:
-            self._vitals = followed(self._vitals, message, self.get_namespace())
+            before = self._vitals
+            self._vitals = followed(before, message, self.get_namespace())
+            if self._vitals is not before:
+                self._heard_s = time.monotonic()
             self.changed.notify_all()
 
     def _on_frozen(self, message: msg.TranscriptSegment) -> None:
@@ -138,7 +158,11 @@ class TranscriptListener(Node):
 
     def _on_update(self, message: msg.TranscriptUpdate) -> None:
         with self.changed:
+            has_restarted = message.revision < self._update.revision
+            if has_restarted and self._newest_index >= message.frozen_count:
+                self._newest_index = -1  # another manager, which counts from the beginning
             self._update = message
+            self._heard_s = time.monotonic()
             self.changed.notify_all()
 
     def _on_tokens(self, message: msg.WhisperTokens) -> None:

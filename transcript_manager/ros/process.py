@@ -9,6 +9,7 @@ are stopped first and ROS is shut down last, so that no thread publishes into a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+import contextlib
 import os
 import queue
 import signal
@@ -74,6 +75,16 @@ class Process:
         self._signals.put(True)
         if self._is_constructing:  # fetching or loading a model: nobody waits for `finished` yet
             raise KeyboardInterrupt
+
+    def interrupt(self) -> None:
+        """Do what a signal does."""
+        self.interrupted = True
+        self.finished.set()
+
+    def release_signals(self) -> None:
+        """Let signals do again what they did before; may be called twice."""
+        while self._previous_handlers:
+            signal.signal(*self._previous_handlers.popitem())
 
     def add(self, factory: Callable[[], Node]) -> Node:
         """
@@ -149,8 +160,7 @@ class Process:
             if not (isinstance(node, ManagedNode) and node.is_working):
                 node.destroy_node()
         rclpy.try_shutdown()
-        for number, handler in self._previous_handlers.items():
-            signal.signal(number, handler)
+        self.release_signals()
         self._signals.put(False)
 
 
@@ -168,8 +178,9 @@ def run_node(name: str, factory: Callable[[], Node], args: Sequence[str] | None 
 def leave_running_decode(code: int) -> None:
     """End the process here and now if a worker is inside a decode: it would outlive Python."""
     if any(thread.name == WORKER_NAME for thread in threading.enumerate()):
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # who read it has gone, or it is closed
+                stream.flush()
         os._exit(code)
 
 

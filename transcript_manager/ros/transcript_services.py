@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from itertools import chain
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -149,10 +150,13 @@ class TranscriptServices:
 
 
 def _size(record: Record, kind: str, start_s: float) -> int:
-    """Return how many bytes a segment takes in an answer."""
+    """Return how many bytes a segment takes in an answer, at most."""
     if kind == 'text':
         return len(record['text'].encode()) + 1
-    return len(render(to_result([record], start_s=start_s), kind).encode())
+    if kind == 'json':
+        return len(render(to_result([record], start_s=start_s), kind).encode())
+    # Cues go across segments; a record names more of each word than any of these formats.
+    return len(json.dumps(record).encode())
 
 
 def _between(record: Record, start_s: float, end_s: float) -> Record | None:

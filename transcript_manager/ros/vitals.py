@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-import math
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+
+_MAX = 1e11
+"""More is no time, level or count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def _number(values: Mapping[str, str], key: str) -> float | None:
         value = float(values[key])
     except (KeyError, ValueError):
         return None
-    return value if math.isfinite(value) else None
+    return value if abs(value) < _MAX else None  # also no nan
 
 
 def _of_ring(values: Mapping[str, str]) -> dict:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from transcript_manager.errors import StreamError
-from transcript_manager.session.records import is_record, is_word_record, Record
+from transcript_manager.session.records import is_record, is_time, is_word_record, Record
 
 _MAX_STATE_BYTES = 1 << 20
 
@@ -71,7 +71,7 @@ def is_header(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and isinstance(value.get('session'), str)
-        and isinstance(value.get('started'), int | float)
+        and is_time(value.get('started'))
         and isinstance(value.get('first_index'), int)
     )
 
@@ -80,7 +80,7 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
     """Return a line's object; None if it is none, or was cut."""
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -99,5 +99,5 @@ def kept_state(path: Path) -> dict[str, Any]:
             and all(is_word_record(w) for w in state['words'])
         )
         return state if is_whole else nothing
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return nothing

@@ -16,6 +16,7 @@ from transcript_manager.merge.segments import TranscriptSegment, TranscriptWord
 from transcript_manager.result import join_punctuation, Result, ResultSegment, ResultWord
 
 Record = dict[str, Any]
+_MAX_S = 1e11
 NS_PER_S = 1_000_000_000
 
 
@@ -56,6 +57,9 @@ def is_record(value: Any) -> bool:
         and {'index', 'start', 'end', 'text', 'words', 'entries'} <= value.keys()
         and isinstance(value['index'], int)
         and isinstance(value['entries'], int)
+        and isinstance(value['text'], str)
+        and isinstance(value.get('language', ''), str)
+        and all(is_time(value[k]) for k in ('start', 'end'))
         and isinstance(value['words'], list)
         and len(value['words']) > 0
         and all(is_word_record(w) for w in value['words'])
@@ -67,10 +71,16 @@ def is_word_record(value: Any) -> bool:
     return (
         isinstance(value, dict)
         and isinstance(value.get('text'), str)
-        and all(isinstance(value.get(k), int | float) for k in ('start', 'end', 'probability'))
+        and all(is_time(value.get(k)) for k in ('start', 'end', 'probability'))
         and isinstance(value.get('occurrences'), int)
-        and all(_is_conflict(c) for c in value.get('conflicts', ()))
+        and isinstance(value.get('conflicts', []), list)
+        and all(_is_conflict(c) for c in value.get('conflicts', []))
     )
+
+
+def is_time(value: Any) -> bool:
+    """Whether a value is a number that a time or a probability can be."""
+    return isinstance(value, int | float) and -_MAX_S < value < _MAX_S
 
 
 def _is_conflict(value: Any) -> bool:

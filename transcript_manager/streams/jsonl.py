@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import json
 import math
 from pathlib import Path
+import re
 import struct
 from typing import Any
 
@@ -43,11 +44,22 @@ def read_jsonl(path: str | Path) -> Iterator[TokensRecord]:
             for line in file:
                 number += 1
                 if line.strip():
+                    if number == 1 and _is_session(path):
+                        raise StreamError(
+                            f'{path} is the JSON of a session, which is merged already; to write '
+                            'it in another format there is `transcript export`'
+                        )
                     yield _window(_parse(line))
     except OSError as error:
         raise StreamError(f'cannot read {path}: {error.strerror}') from error
     except _FieldError as error:
         raise StreamError(f'{path}, line {number}: {error}') from error
+
+
+def _is_session(path: Path) -> bool:
+    """Whether a file begins as the JSON that `transcript run` writes."""
+    with path.open('rb') as file:
+        return re.match(rb'\s*\{\s*"text"\s*:', file.read(100)) is not None
 
 
 class _FieldError(ValueError):
