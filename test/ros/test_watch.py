@@ -1,55 +1,16 @@
 """People who look on: a running graph from outside, and the live view in a real terminal."""
 
-import fcntl
-import os
-import pty
 import re
-import struct
-import subprocess
-import termios
-import threading
 
 from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import pytest
 import srt
+from terminals import Terminal
 
 from transcript_manager import msg
 from transcript_manager.export.formats import render
 from transcript_manager.export.reading import read_transcript
-
-
-class Terminal:
-    """A command in a terminal of 80 columns."""
-
-    def __init__(self, command, env):
-        self._ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack('HHHH', 24, 80, 0, 0))
-        self.process = subprocess.Popen(
-            [str(c) for c in command],
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env={**os.environ, 'TERM': 'xterm-256color', **env},
-            start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-        )
-        os.close(theirs)
-        self.output = ''
-        threading.Thread(target=self._read, daemon=True).start()
-
-    def _read(self):
-        try:
-            while data := os.read(self._ours, 4096):
-                self.output += data.decode(errors='replace')
-        except OSError:  # the other end was closed
-            pass
-
-    @property
-    def text(self):
-        return re.sub(r'\x1b\[[0-9;?]*[A-Za-z]', '', self.output)
-
-    def press(self, keys):
-        os.write(self._ours, keys.encode())
 
 
 @pytest.fixture
@@ -143,6 +104,43 @@ def test_what_was_shown_is_let_go_and_still_known(following):
     assert [len(s.words) for s in listener.snapshot().segments] == [0, 0, 1]
     listener._on_frozen(segments[1])  # published again, for somebody who came late
     assert [s.text for s in listener.snapshot().segments] == [' go'] * 3
+
+
+def test_who_comes_late_has_all_segments_and_not_all_text(following):
+    listener = following()
+    for number in range(3):
+        listener._on_frozen(
+            msg.TranscriptSegment(index=number, start=Time(sec=number), text=' go')
+        )
+    listener._on_update(msg.TranscriptUpdate(revision=9, frozen_count=3, end_of_stream=True))
+    snapshot = listener.snapshot()
+    assert snapshot.is_ended and snapshot.has_all_frozen and not snapshot.is_complete
+
+
+def test_a_manager_that_begins_again_is_shown_from_its_first_word(following):
+    listener = following()
+    for number in range(50):
+        listener._on_frozen(msg.TranscriptSegment(index=number, start=Time(sec=number), text=' a'))
+    listener._on_update(msg.TranscriptUpdate(revision=70, frozen_count=50))
+    again = msg.TranscriptUpdate(revision=1, active=[msg.TranscriptSegment(index=0, text=' b')])
+    listener._on_update(again)
+    snapshot = listener.snapshot()
+    assert [s.text for s in snapshot.active] == [' b'] and snapshot.has_all_frozen
+    listener._on_update(msg.TranscriptUpdate(revision=5, frozen_count=1))
+    assert not listener.snapshot().has_all_frozen  # its first segment is under way
+    listener._on_frozen(msg.TranscriptSegment(index=0, start=Time(sec=90), text=' b'))
+    assert listener.snapshot().has_all_frozen
+
+
+@pytest.mark.parametrize('value', ['1e300', 'nan', 'inf', '-1e300', 'x', ''])
+def test_diagnostics_that_are_no_number(value, following):
+    status = DiagnosticStatus(name='audio_ring')
+    keys = ('stream_start_s', 'level_dbfs', 'clipping')
+    status.values = [KeyValue(key=key, value=value) for key in keys]
+    listener = following()
+    listener._on_diagnostics(DiagnosticArray(status=[status]))
+    vitals = listener.snapshot().vitals
+    assert (vitals.stream_start_s, vitals.level_dbfs, vitals.clipping) == (None, None, 0.0)
 
 
 def test_who_watches_nobody_is_told_whom_there_is(

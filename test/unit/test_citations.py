@@ -163,6 +163,10 @@ def phrases(answer, result):
             'At [00:03], he goes on, and at [00:10] he stops.',
             [('[00:03]', 'he goes on, and at'), ('[00:10]', 'he stops.')],
         ),
+        (
+            'He stops at [00:03]. They wait (3.0-4.0).',
+            [('[00:03]', 'He stops at'), ('(3.0-4.0)', 'They wait')],
+        ),
         ('Kitchen [00:03]: he is called.', [('[00:03]', 'he is called.')]),
         ('### Kitchen [00:03]\nHe is called.', [('[00:03]', 'Kitchen')]),
         ('They say "Stop. Wait." (3.0-4.0)', [('(3.0-4.0)', 'They say "Stop. Wait."')]),
@@ -304,6 +308,14 @@ def test_ranges_that_overlap_and_marks_given_twice_are_told(demo):
         'given twice for the same words',
         '',
     ]
+
+
+def test_many_ranges_are_compared_with_their_neighbours(demo):
+    ranges = [f'He goes ({k / 100:.2f}-{k / 100 + 0.5:.2f}).' for k in range(4000)]
+    found = cite(' '.join(ranges), demo)['timestamps']
+    by_first = ['overlaps (0.00-0.50)' in c['problem'] for c in found]
+    assert by_first[0] is False and all(by_first[1:40]) and not any(by_first[50:])
+    assert 3800 < sum('overlaps' in c['problem'] for c in found) < 4000
 
 
 def test_a_few_letters_may_differ_but_not_a_number_and_not_a_short_word(demo):

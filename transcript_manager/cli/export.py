@@ -21,9 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Describe the sub-command."""
     parser.description = (
         'Write a session in another format. IN is a journal (a .jsonl file in the journal_dir of '
-        "a robot's transcript_manager), the JSON of `transcript run` or of another tool with words "
-        'and their times, a rosbag2 bag with frozen segments or tokens in it, recorded tokens '
-        '(.jsonl), or "-": JSON from standard input.'
+        "a robot's transcript_manager), the JSON of `transcript run` or of another tool with "
+        'words and their times, a rosbag2 bag with frozen segments or tokens in it, recorded '
+        'tokens (.jsonl), or "-": JSON from standard input.'
     )
     parser.add_argument('session', metavar='IN', help='a journal, JSON or bag')
     parser.add_argument(
