@@ -9,6 +9,7 @@ import srt
 from terminals import Terminal
 
 from transcript_manager import msg
+from transcript_manager.cli.follow import moment_of
 from transcript_manager.export.formats import render
 from transcript_manager.export.reading import read_transcript
 
@@ -141,6 +142,24 @@ def test_diagnostics_that_are_no_number(value, following):
     listener._on_diagnostics(DiagnosticArray(status=[status]))
     vitals = listener.snapshot().vitals
     assert (vitals.stream_start_s, vitals.level_dbfs, vitals.clipping) == (None, None, 0.0)
+
+
+def test_a_robot_that_has_gone_is_told(following):
+    listener = following()
+    listener._on_update(msg.TranscriptUpdate(revision=1))
+    listener._on_diagnostics(level_of(-20.0))
+    shown = moment_of(listener.snapshot(), 0)
+    assert (shown.level_dbfs, shown.complaint) == (-20.0, '')
+    listener._heard_s -= 60.0
+    shown = moment_of(listener.snapshot(), 0)
+    assert shown.level_dbfs is None
+    assert shown.complaint.startswith('nothing has come for 60 s')
+
+
+def level_of(level_dbfs):
+    status = DiagnosticStatus(name='audio_ring', level=DiagnosticStatus.OK)
+    status.values = [KeyValue(key='level_dbfs', value=f'{level_dbfs:.3f}')]
+    return DiagnosticArray(status=[status])
 
 
 def test_who_watches_nobody_is_told_whom_there_is(

@@ -94,6 +94,14 @@ def test_no_color_leaves_marks_that_can_be_seen(monkeypatch):
     assert re.search(r'\x1b\[4msix', text) and '{6|sick}' in plain(text)
 
 
+def test_a_narrow_terminal_names_the_keys_at_least():
+    text = plain(draw(MOMENT, width=50, duration_s=60.0, keys='c conflicts  q quit'))
+    assert '52% c q' in text
+    assert '52% c conflicts  q quit' in plain(
+        draw(MOMENT, width=80, duration_s=60.0, keys='c conflicts  q quit')
+    )
+
+
 @pytest.mark.parametrize('width', [20, 40, 60, 79, 200])
 def test_any_width_does(width):
     text = plain(draw(MOMENT, width=width, duration_s=60.0))

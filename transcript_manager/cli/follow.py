@@ -131,7 +131,7 @@ class Follower:
             self.shown += 1
         if snapshot.revision == 0:
             return
-        moment = _moment(snapshot, start_ns)
+        moment = moment_of(snapshot, start_ns)
         if moment == self._moment:
             return
         self._moment = moment
@@ -169,7 +169,8 @@ class Follower:
         return '; '.join(file.complaint for file in self._files if file.complaint)
 
 
-def _moment(snapshot: Snapshot, start_ns: int) -> Moment:
+def moment_of(snapshot: Snapshot, start_ns: int) -> Moment:
+    """Make what there is to see of what has arrived; times count from ``start_ns``."""
     stable: list[ResultWord] = []
     tentative: list[ResultWord] = []
     for segment in snapshot.active:

@@ -40,7 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--stability', metavar='STREAM', help='recorded tokens: a STREAM.jsonl or a bag'
     )
     parser.add_argument('-o', '--output', metavar='OUT', required=True, help='the picture')
-    parser.add_argument('--row-s', type=float, help='length of a row [s], 1..60 (10)')
+    parser.add_argument(
+        '--row-s',
+        type=float,
+        help='length of a row [s], 1..60 (10); words find little room above 20',
+    )
     parser.add_argument('--start', type=float, metavar='S', default=0.0, help='from here on [s]')
     parser.add_argument('--end', type=float, metavar='S', help='up to here [s]')
     parser.add_argument('--topic', metavar='NAME', help='of the session, if a bag has several')

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--show-prompt', action='store_true', help='print the prompt, to edit a copy, and end'
     )
     parser.add_argument(
-        '--dry-run', action='store_true', help='print what would be sent, and send nothing'
+        '--dry-run', action='store_true', help='print what would be sent to --endpoint, and end'
     )
     parser.add_argument('--by', choices=STEPS, default=SEGMENT, help='a line is (%(default)s)')
     parser.add_argument(

@@ -19,6 +19,7 @@ from transcript_manager.text import spoken
 _TAIL_LINES = 6  # of the active part; a window seldom holds more
 _REFRESH_HZ = 10
 _METER_CELLS = 8
+_WIDE = 60
 _METER_FLOOR_DBFS = -60.0
 _CLIPPING = 0.001
 _LOW, _MIDDLE = 0.5, 0.7  # of probabilities; as on the page
@@ -145,15 +146,21 @@ class LiveView:
         head = Text.assemble(('● ', 'red'), (clock(moment.position_s), 'bold cyan'))
         if not self.duration_s:
             tail = '  live'
-            if self._keys and self._console.width >= 60:
-                tail += f'   {self._keys}'
+            if self._keys:
+                tail += f'   {self._keys_shown()}'
             return Text.assemble(head, (tail, 'dim'), no_wrap=True, overflow='ellipsis')
         share = min(1.0, moment.position_s / self.duration_s)
         row = Table.grid(padding=(0, 1), expand=False)
         bar = ProgressBar(total=1.0, completed=share, width=max(8, self._console.width - 60))
-        keys = Text(self._keys, 'dim') if self._console.width >= 60 else Text('')
-        row.add_row(head, bar, Text(f'{clock(self.duration_s)} {share:4.0%}', 'dim'), keys)
+        length = Text(f'{clock(self.duration_s)} {share:4.0%}', 'dim')
+        row.add_row(head, bar, length, Text(self._keys_shown(), 'dim'))
         return row
+
+    def _keys_shown(self) -> str:
+        """Return what the keys do; on a narrow terminal only which there are."""
+        if self._console.width >= _WIDE:
+            return self._keys
+        return ' '.join(key[:1] for key in self._keys.split('  '))
 
     def _state(self, moment: Moment) -> Text:
         parts: list[Text] = []

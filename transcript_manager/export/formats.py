@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from transcript_manager.errors import ParameterError
+from transcript_manager.export.clean import cleaned
 from transcript_manager.export.context import SEGMENT, to_context
 from transcript_manager.export.lrc import to_lrc
 from transcript_manager.export.page.html import PageAudio, to_page
@@ -61,4 +62,4 @@ def render(result: Result, kind: str, options: Options | None = None) -> str:
         raise ParameterError(
             f'there is no format {kind!r}; there are {", ".join(FORMATS)}'
         ) from None
-    return write(result, options or Options())
+    return write(cleaned(result), options or Options())

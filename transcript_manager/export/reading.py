@@ -8,7 +8,7 @@ However it was kept, its times then count from the start of its audio, as in the
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 import itertools
 import json
 from pathlib import Path
@@ -16,6 +16,7 @@ import sys
 from typing import Any
 
 from transcript_manager.errors import ParameterError, StreamError
+from transcript_manager.export.clean import cleaned
 from transcript_manager.export.order import put_in_order
 from transcript_manager.export.result_json import from_json
 from transcript_manager.merge.transcript import MergeSettings, Transcript
@@ -31,7 +32,6 @@ from transcript_manager.session.records import to_result
 from transcript_manager.streams.bag import Bag, has_bag, read_bag, TOKENS_TYPE
 from transcript_manager.streams.jsonl import read_jsonl
 from transcript_manager.streams.messages import NS_PER_S, to_decode, to_ns
-from transcript_manager.text import spoken
 
 STDIN = '-'
 _CLOCK_S = 1e8
@@ -71,7 +71,7 @@ def read_transcript(
     else:
         loaded = _from_data(name, _read(path), None if is_stdin else Path(path))
     loaded.notes += [f'{name}: {note}' for note in put_in_order(loaded.result)]
-    _clean(loaded.result)
+    loaded.result = cleaned(loaded.result)
     if not loaded.result.words and not allow_empty:
         raise StreamError(f'{name} holds no words: nobody spoke, or nobody was understood')
     return loaded
@@ -116,23 +116,6 @@ def _of_file(name: str, path: Path | None) -> Path:
     if path is None:
         raise StreamError(f'{name} holds a journal or tokens: give the path of its file instead')
     return path
-
-
-def _clean(result: Result) -> None:
-    """Make its texts fit for every format: no control characters, no halves of characters."""
-    for at, segment in enumerate(result.segments):
-        texts = [segment.text, *(t for w in segment.words for t in (w.text, *dict(w.conflicts)))]
-        if all(text.isprintable() for text in texts):
-            continue
-        words = tuple(
-            replace(
-                word,
-                text=spoken(word.text),
-                conflicts=tuple((spoken(text), count) for text, count in word.conflicts),
-            )
-            for word in segment.words
-        )
-        result.segments[at] = replace(segment, text=spoken(segment.text), words=words)
 
 
 def _parsed(text: str) -> Any:
