@@ -20,7 +20,7 @@ def short(tmp_path):
     ('arguments', 'said'),
     [
         (['{wav}', '{json}', '-o', 'x.jpg'], 'its suffix tells the format; there are .png, .svg'),
-        (['{wav}', '{json}', '-o', 'no/such/x.png'], 'not a file in a writable folder'),
+        (['{wav}', '{json}', '-o', 'no/such/x.png'], 'there is no folder no/such'),
         (['{wav}', '{long}', '-o', 'x.png'], 'is 4.0 s long, the transcript goes to 51.3 s'),
         (['{wav}', '{empty}', '-o', 'x.png'], 'holds no words'),
         (['{wav}', '-o', 'x.png'], 'give the sound and its transcript'),
