@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PREFIX = Path(sysconfig.get_path('data'))
 EXECUTABLES = PREFIX / 'lib' / 'transcript_manager'
 COMMAND = PREFIX / 'bin' / 'transcript'
+_LONGEST_ID = 100
 TIMEOUT_S = 90.0
 # Siblings cannot be imported here: the tests are no package (import mode "importlib").
 virtual_microphone = runpy.run_path(str(ROOT / 'test' / 'virtual_microphone.py'))[
@@ -57,6 +58,14 @@ def pytest_configure(config: pytest.Config) -> None:
             f'the installed package differs from the checkout ({differing[0]}): run `make test`',
             returncode=2,
         )
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name long values shortly: pytest-xdist keeps the names of all tests several times over."""
+    if isinstance(val, (str, bytes)) and len(val) > _LONGEST_ID:
+        data = val.encode(errors='replace') if isinstance(val, str) else val
+        return f'{len(val)} long {hashlib.sha256(data).hexdigest()[:8]}'
+    return None
 
 
 def _digest(path: Path) -> str | None:
