@@ -342,7 +342,7 @@ def test_an_output_that_cannot_be_written(tmp_path, saved, export):
         code, _, stderr = export(saved, '--format', 'srt', '-o', out)
         assert code == 2 and f'cannot write {out}' in stderr
     code, _, stderr = export(saved, '--format', 'json', '-o', saved)
-    assert code == 2 and 'is the session itself' in stderr
+    assert code == 2 and 'is read too' in stderr
     assert json.loads(saved.read_text())
     code, _, stderr = export(tmp_path / 'none.json', '--format', 'srt')
     assert code == 2 and 'No such file' in stderr

@@ -76,7 +76,7 @@ def test_inputs_are_not_written_over(tmp_path, capsys):
         ['--stability', tmp_path / 'a.png', '-o', tmp_path / '.' / 'a.png'],
     ):
         assert plot(*arguments) == 2
-        assert 'itself; give another file' in capsys.readouterr().err
+        assert 'is read too; give another file' in capsys.readouterr().err
     assert {p.read_bytes() for p in tmp_path.iterdir()} == {b'kept'}
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 import sys
 
-from transcript_manager.cli.output import check_output, write_output
+from transcript_manager.cli.output import check_apart, check_output, write_output
 from transcript_manager.cli.page import page_audio
 from transcript_manager.errors import ParameterError
 from transcript_manager.export.context import SEGMENT, STEPS
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format != 'html' and (args.audio or args.audio_topic):
         raise ParameterError('--audio is for --format html; the other formats hold no sound')
     check_output(args.output)
-    _check_apart(args)
+    check_apart(args.output, args.session, args.audio)
     loaded = read_transcript(args.session, topic=args.topic)
     for note in loaded.notes:
         print(f'transcript: {note}', file=sys.stderr)
@@ -74,12 +74,3 @@ def run(args: argparse.Namespace) -> int:
     )
     write_output(render(loaded.result, args.format, options), args.output)
     return EXIT_OK
-
-
-def _check_apart(args: argparse.Namespace) -> None:
-    """Refuse to write over what is read."""
-    if args.output is None:
-        return
-    for path, what in ((args.session, 'session'), (args.audio, 'audio')):
-        if path is not None and Path(args.output).resolve() == Path(path).resolve():
-            raise ParameterError(f'-o {args.output} is the {what} itself; give another file')

@@ -16,7 +16,7 @@ import sys
 import time
 from typing import TextIO
 
-from transcript_manager.cli.output import check_output, write_output
+from transcript_manager.cli.output import check_apart, check_output, write_output
 from transcript_manager.errors import ParameterError, StreamError, TranscriptManagerError
 from transcript_manager.export.formats import canonical, CHOICES, Options, render
 from transcript_manager.merge.segments import split_text, TranscriptSegment
@@ -86,11 +86,8 @@ def run(args: argparse.Namespace) -> int:
 def _check_apart(args: argparse.Namespace) -> None:
     """Refuse to write over what is read, or two results into one file."""
     written = {'-o': args.output, '--trace': args.trace}
-    read = Path(args.stream).resolve()
     for option, path in written.items():
-        # A pipe or a device keeps nothing that could be lost.
-        if path is not None and Path(path).resolve() == read and read.is_file():
-            raise ParameterError(f'{option} {path} is the stream itself; give another file')
+        check_apart(path, args.stream, option=option)
     if None not in written.values() and len({Path(p).resolve() for p in written.values()}) == 1:
         raise ParameterError(f'-o and --trace are both {args.output}; give two files')
 

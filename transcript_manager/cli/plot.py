@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 import sys
 
-from transcript_manager.cli.output import check_output
+from transcript_manager.cli.output import check_apart, check_output
 from transcript_manager.errors import (
     AudioSourceError,
     ParameterError,
@@ -80,7 +80,7 @@ def _check(args: argparse.Namespace) -> None:
             f'-o {args.output}: its suffix tells the format; there are .png, .svg and .pdf'
         )
     check_output(args.output)
-    inputs = {'IN': args.audio, 'TRANSCRIPT': args.session, '--stability': args.stability}
+    check_apart(args.output, args.audio, args.session, args.stability)
     if args.stability is not None:
         if args.audio is not None:
             raise ParameterError('--stability takes a stream alone, without IN and TRANSCRIPT')
@@ -88,9 +88,6 @@ def _check(args: argparse.Namespace) -> None:
             raise ParameterError('--row-s and --audio-topic are for IN and TRANSCRIPT')
     elif args.session is None:
         raise ParameterError('give the sound and its transcript, or --stability STREAM')
-    for name, path in inputs.items():
-        if path is not None and Path(path).resolve() == Path(args.output).resolve():
-            raise ParameterError(f'-o {args.output} is {name} itself; give another file')
     row_s = 10.0 if args.row_s is None else args.row_s
     if not _ROW_S[0] <= row_s <= _ROW_S[1]:
         raise ParameterError(f'--row-s is {row_s:g}, must be 1..60 s')
