@@ -301,7 +301,7 @@ def test_audio_that_cannot_be_used_is_refused(capsys, tmp_path):
     assert '--format html' in failing(capsys, bag, '--format', 'srt', '--audio', DEMO)
     copy = tmp_path / 'copy.flac'
     copy.write_bytes(DEMO.read_bytes())
-    assert 'is the audio' in failing(capsys, bag, '--format', 'html', '--audio', copy, '-o', copy)
+    assert 'is read too' in failing(capsys, bag, '--format', 'html', '--audio', copy, '-o', copy)
     assert copy.read_bytes() == DEMO.read_bytes()
     assert not out.exists()
 
